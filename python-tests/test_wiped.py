@@ -1,0 +1,125 @@
+"""A member whose data directory was wiped comes back. It may have forgotten a vote, so it must never vote.
+
+RAFT_WIPES sets at how many moments (4; 20 for the full proof).
+"""
+
+import os
+import random
+import time
+
+import pytest
+from conftest import MakeCluster
+from raft_harness import Cluster, Node, Unreachable, eventually
+from raft_harness.load import Load
+
+WIPES = int(os.environ.get("RAFT_WIPES", "4"))
+SEED = int(os.environ.get("RAFT_SEED", "0")) or random.randrange(1, 1 << 30)
+
+
+def assert_it_says_so(wiped: Node) -> None:
+    def told() -> bool:
+        reasons = [r for r in wiped.why()["reasons"] if r["code"] == "wiped"]
+        return bool(reasons) and all(r["detail"] and r["advice"] for r in reasons)
+
+    eventually(told, f"{wiped} says at /api/why that it was wiped, and what to do")
+    health = wiped.http.get("/health")
+    assert health.status == 503, "without a vote it is not healthy"
+    assert health.json()["detail"]
+    reply = wiped.http.get("/api/why").ok()
+    advice = reply["reasons"][0]["advice"]
+    assert advice
+    eventually(
+        lambda: "wiped" in wiped.said().lower() or "empty" in wiped.said().lower(), "its log says so", 15
+    )
+
+
+def assert_equal(nodes: list[Node]) -> None:
+    first, second = nodes
+    eventually(lambda: first.store() == second.store(), f"{first} and {second} agree")
+
+
+def assert_no_vote(wiped: Node) -> None:
+    """Never leads, never has a vote of its own; nobody else leads by its vote."""
+    for _ in range(20):
+        try:
+            status = wiped.status()
+        except Unreachable:
+            return
+        assert status["state"] not in ("leader", "candidate"), status
+        assert status["voted_for"] is None, status
+
+
+def test_a_wiped_member_does_not_vote_and_says_why(cluster: Cluster) -> None:
+    cluster[0].http.set_key("k", "v").ok()
+    cluster.wait_settled()
+    leader = cluster.wait_for_leader()
+    wiped, survivor = cluster.followers()
+    wiped.kill()
+    wiped.wipe()
+    wiped.start().wait_answering()
+    assert_it_says_so(wiped)
+    assert_no_vote(wiped)
+    leader.http.set_key("still", "works").ok()
+
+    # The survivor has everything; with the wiped one's vote it would have a majority. It must not get it.
+    term = survivor.status()["term"]
+    leader.kill()
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        for node in (survivor, wiped):
+            status = node.status()
+            assert status["state"] != "leader", f"{node} was elected with the vote of a wiped member"
+        assert wiped.status()["voted_for"] is None
+    assert survivor.http.post("/api/set?timeout_ms=500", {"key": "no", "value": 1}).status in (503, 504)
+    assert survivor.status()["term"] <= term + 1, "a refused candidate does not run up the term (PreVote)"
+    why = survivor.why()
+    assert not why["ok"]
+    assert any(r["node_id"] == wiped.node_id for r in why["reasons"]), why
+
+    leader.start().wait_answering()
+    survivor.wait_healthy()
+    survivor.set_eventually("again", 1)
+    assert_equal([leader, survivor])
+    assert survivor.store() == {"k": "v", "still": "works", "again": 1}
+
+
+@pytest.mark.deadline(90 + 20 * WIPES)
+def test_wiped_at_many_moments_under_load(
+    make_cluster: MakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each moment in a cluster of its own: under load, a random member (now and then the leader) is killed,
+    wiped and restarted after a random while; then one of the others is killed and restarted too."""
+    chance = random.Random(SEED)
+    figures = []
+    for _ in range(WIPES):
+        cluster = make_cluster().start()
+        with Load(cluster.nodes, writers=4, pace=0.005, seed=SEED, server_timeout_ms=500) as load:
+            load.wait_for_progress(chance.randrange(1, 80))
+            wiped = chance.choice(cluster.nodes)
+            others = cluster.others(wiped)
+            wiped.kill()
+            wiped.wipe()
+            if chance.random() < 0.5:
+                load.wait_for_progress(chance.randrange(1, 40))
+            wiped.start().wait_answering()
+            load.wait_for_progress(20)
+            assert_it_says_so(wiped)
+            assert_no_vote(wiped)
+            for other in others:
+                assert other.status()["voted_for"] != wiped.node_id or other.status()["state"] != "leader"
+            chance.choice(others).kill()
+            for _ in range(50):
+                assert_no_vote(wiped)
+            for other in others:
+                if not other.running:
+                    other.start()
+            load.wait_for_progress(20)
+            assert_no_vote(wiped)
+        assert_equal(others)
+        tally = load.assert_nothing_lost(others[0].store())
+        figures.append(tally)
+        cluster.close()
+    acked = sum(tally.acked for tally in figures)
+    with capsys.disabled():
+        print(f"\nwiped at {WIPES} moments, seed {SEED}: {acked} writes acknowledged, 0 lost, no vote")
+    assert acked > 40 * WIPES

@@ -1,0 +1,208 @@
+//! May a server with a new disk vote?
+//!
+//! Votes and entries must outlive a restart (paper §5.2); a server whose disk was wiped would vote and
+//! acknowledge as if it never had. So each data directory draws an incarnation, every server keeps a durable
+//! record of the incarnation by which it knows each peer, and
+//!
+//! - a server takes part in nothing until [`Configuration::witnesses`](super::Configuration::witnesses)
+//!   others have such a record of it: any two groups of that size share a member, so whoever took part with
+//!   another disk is recognised by at least one witness it cannot do without;
+//! - a server listens to no peer whose incarnation differs from its record.
+//!
+//! A new cluster therefore forms once its members have met; a member that comes back without its disk stays
+//! out.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Consensus;
+use crate::log::Record;
+use crate::message::{Hello, Message, Unwelcome};
+use crate::replica::Notice;
+use crate::types::{Incarnation, NodeId, Time};
+
+/// How often an introduction that was not answered is repeated.
+const REPEAT: Duration = Duration::from_millis(250);
+
+/// Who knows whom by which disk.
+#[derive(Debug)]
+pub struct Admission {
+    standing: Standing,
+    /// On record, durable or about to be.
+    peers: BTreeMap<NodeId, Incarnation>,
+    /// Connected peers that have not answered our introduction, and when it is to be repeated.
+    unanswered: BTreeMap<NodeId, Time>,
+    /// Peers that refuse us, or that we refuse, and why.
+    refusals: BTreeMap<NodeId, Unwelcome>,
+}
+
+/// Whether this server may take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may.
+    Admitted,
+    /// Its directory is new; these have noted it.
+    Waiting {
+        /// The witnesses so far.
+        witnesses: BTreeSet<NodeId>,
+    },
+    /// A peer knows it by another disk.
+    Wiped {
+        /// The peer.
+        peer: NodeId,
+        /// The incarnation on record there.
+        known: Incarnation,
+    },
+}
+
+impl Admission {
+    pub(super) fn new(admitted: bool, peers: BTreeMap<NodeId, Incarnation>) -> Admission {
+        let standing =
+            if admitted { Standing::Admitted } else { Standing::Waiting { witnesses: BTreeSet::new() } };
+        Admission { standing, peers, unanswered: BTreeMap::new(), refusals: BTreeMap::new() }
+    }
+
+    /// Whether this server may vote, stand and acknowledge.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.standing == Standing::Admitted
+    }
+
+    /// Whether, and if not, why not.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Which peers refuse us, or are refused by us.
+    #[must_use]
+    pub fn refusals(&self) -> &BTreeMap<NodeId, Unwelcome> {
+        &self.refusals
+    }
+
+    /// The incarnation by which a peer is known.
+    #[must_use]
+    pub fn known(&self, peer: &NodeId) -> Option<Incarnation> {
+        self.peers.get(peer).copied()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.unanswered.values().min().copied()
+    }
+
+    pub(super) fn connected(&mut self, peer: &NodeId, now: Time) {
+        self.unanswered.insert(peer.clone(), now);
+    }
+
+    pub(super) fn disconnected(&mut self, peer: &NodeId) {
+        self.unanswered.remove(peer);
+    }
+}
+
+impl Consensus {
+    /// Sends the introductions that are due.
+    pub(super) fn introduce(&mut self) {
+        let now = self.now;
+        let due: Vec<NodeId> = self
+            .admission
+            .unanswered
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(peer, _)| peer.clone())
+            .collect();
+        for peer in due {
+            let members = self.configuration.voters().cloned().collect();
+            self.send(&peer, Message::Hello(Hello { cluster_id: self.cluster_id, members }));
+            self.admission.unanswered.insert(peer, now + REPEAT);
+        }
+    }
+
+    /// Whether a message other than an introduction may be listened to. If not, the peer is told why.
+    pub(crate) fn is_acquainted(&mut self, from: &NodeId, shown: Incarnation) -> bool {
+        match self.admission.peers.get(from) {
+            Some(&known) if known == shown => self.admission.is_admitted(),
+            Some(&known) => {
+                self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
+                false
+            }
+            // Its introduction has not come yet, or was refused.
+            None => false,
+        }
+    }
+
+    /// A peer introduces itself. It is welcomed once the record of it is durable: the answer waits in the
+    /// outbox for that.
+    pub(crate) fn handle_hello(&mut self, from: &NodeId, shown: Incarnation, hello: &Hello) {
+        if let (Some(theirs), Some(yours)) = (self.cluster_id, hello.cluster_id)
+            && theirs != yours
+        {
+            return self.refuse(from, Unwelcome::OtherCluster { theirs, yours });
+        }
+        if !self.configuration.voters().eq(hello.members.iter()) {
+            let names: Vec<&str> = self.configuration.voters().map(NodeId::as_str).collect();
+            return self.refuse(from, Unwelcome::OtherMembers { theirs: names.join(",") });
+        }
+        match self.admission.peers.get(from) {
+            Some(&known) if known != shown => {
+                return self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
+            }
+            Some(_) => {}
+            None => {
+                self.admission.peers.insert(from.clone(), shown);
+                self.records.push(Record::Peer { node_id: from.clone(), incarnation: shown });
+            }
+        }
+        self.admission.refusals.remove(from);
+        self.send(from, Message::Welcome { known: shown });
+    }
+
+    fn refuse(&mut self, peer: &NodeId, reason: Unwelcome) {
+        if self.admission.refusals.insert(peer.clone(), reason.clone()).as_ref() != Some(&reason) {
+            self.notify(Notice::Unwelcome { peer: peer.clone(), reason: reason.to_string() });
+        }
+        self.send(peer, Message::Unwelcome(reason));
+    }
+
+    /// A peer has a durable record of us, or of the directory that was here before.
+    pub(crate) fn handle_welcome(&mut self, from: &NodeId, known: Incarnation) {
+        if known != self.incarnation {
+            return;
+        }
+        self.admission.unanswered.remove(from);
+        self.admission.refusals.remove(from);
+        if let Standing::Waiting { witnesses } = &mut self.admission.standing {
+            witnesses.insert(from.clone());
+        }
+        self.admit_if_witnessed();
+    }
+
+    pub(super) fn admit_if_witnessed(&mut self) {
+        if let Standing::Waiting { witnesses } = &self.admission.standing
+            && witnesses.len() >= self.configuration.witnesses()
+        {
+            self.admission.standing = Standing::Admitted;
+            self.records.push(Record::Admitted);
+            self.notify(Notice::Admitted);
+            self.reset_election_deadline();
+        }
+    }
+
+    /// A peer refuses us.
+    pub(crate) fn handle_unwelcome(&mut self, from: &NodeId, reason: Unwelcome) {
+        let known = match &reason {
+            Unwelcome::OtherIncarnation { known, shown } if *shown == self.incarnation => Some(*known),
+            _ => None,
+        };
+        let news = self.admission.refusals.insert(from.clone(), reason.clone()).as_ref() != Some(&reason);
+        match (known, &self.admission.standing) {
+            (Some(known), Standing::Waiting { .. }) => {
+                self.admission.standing = Standing::Wiped { peer: from.clone(), known };
+                self.notify(Notice::Wiped { peer: from.clone(), known });
+            }
+            _ if news => self.notify(Notice::Unwelcome { peer: from.clone(), reason: reason.to_string() }),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What is committed (paper §5.3, §5.4.2).
+
+use super::{Consensus, RoleState};
+use crate::types::LogIndex;
+
+impl Consensus {
+    /// Advances the commit index to the highest entry *of the current term* that a majority has on disk.
+    /// Entries of earlier terms are committed with it, never by counting (paper §5.4.2, Figure 8). The
+    /// leader's own copy counts once its disk has answered (dissertation §10.2.1).
+    pub(super) fn advance_commit(&mut self) {
+        let RoleState::Leader(leadership) = &self.role else { return };
+        let stored = |id: &crate::types::NodeId| -> LogIndex {
+            if *id == self.id {
+                return self.log.durable();
+            }
+            leadership.progress.get(id).map_or(LogIndex::ZERO, |progress| progress.match_index)
+        };
+        let stored_by_majority = self.configuration.reached_by_majority(stored);
+        if stored_by_majority > self.commit_index && self.log.term_at(stored_by_majority) == Some(self.term())
+        {
+            self.commit_index = stored_by_majority;
+        }
+    }
+}

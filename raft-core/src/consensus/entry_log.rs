@@ -1,0 +1,275 @@
+//! The log in memory: what it holds, and how far the disk has followed.
+
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use crate::entry::Entry;
+use crate::types::{LogIndex, Term};
+
+/// Entries kept in one piece of memory.
+const CHUNK: usize = 4096;
+
+/// The entries, and three marks: `durable <= written <= last`. `written` has been handed to the disk,
+/// `durable` has been answered by it.
+#[derive(Debug)]
+pub struct EntryLog {
+    /// All full but the last. One vector would be moved as a whole whenever it grows: half a second for a few
+    /// million entries, in which no heartbeat is sent.
+    chunks: Vec<Vec<Entry>>,
+    last: LogIndex,
+    written: LogIndex,
+    durable: LogIndex,
+}
+
+impl EntryLog {
+    /// A log found on the disk.
+    ///
+    /// # Panics
+    /// When the entries are not contiguous from index 1 with terms that never fall: recovery has proved it.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>) -> EntryLog {
+        let mut log = EntryLog {
+            chunks: Vec::new(),
+            last: LogIndex::ZERO,
+            written: LogIndex::ZERO,
+            durable: LogIndex::ZERO,
+        };
+        for entry in entries {
+            log.append(entry);
+        }
+        (log.written, log.durable) = (log.last, log.last);
+        log
+    }
+
+    /// Index of the first entry kept.
+    #[must_use]
+    pub fn first_index(&self) -> LogIndex {
+        LogIndex(1)
+    }
+
+    /// Index of the last entry; zero in an empty log.
+    #[must_use]
+    pub fn last_index(&self) -> LogIndex {
+        self.last
+    }
+
+    /// Term of the last entry; zero in an empty log.
+    #[must_use]
+    pub fn last_term(&self) -> Term {
+        self.term_at(self.last).unwrap_or_default()
+    }
+
+    /// The last index that is durable here.
+    #[must_use]
+    pub fn durable(&self) -> LogIndex {
+        self.durable
+    }
+
+    /// In which chunk an index lies, and where.
+    fn position(index: LogIndex) -> Option<(usize, usize)> {
+        let position = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        Some((position / CHUNK, position % CHUNK))
+    }
+
+    /// The entry at an index, if there is one.
+    #[must_use]
+    pub fn get(&self, index: LogIndex) -> Option<&Entry> {
+        let (chunk, position) = Self::position(index)?;
+        self.chunks.get(chunk)?.get(position)
+    }
+
+    /// The term of the entry at an index; zero before the log, none beyond it.
+    #[must_use]
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == LogIndex::ZERO { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
+    }
+
+    /// The entries of a range of indexes, as far as they exist.
+    pub fn range(&self, range: RangeInclusive<LogIndex>) -> impl Iterator<Item = &Entry> {
+        let (first, end) = (*range.start().max(&self.first_index()), *range.end().min(&self.last));
+        let (chunk, skip) = Self::position(first).unwrap_or_default();
+        let count = usize::try_from((end.0 + 1).saturating_sub(first.0)).unwrap_or(usize::MAX);
+        self.chunks.iter().skip(chunk).flatten().skip(skip).take(count)
+    }
+
+    /// The entries from `from` on whose cost is at most `bytes` together, but at least one if there is one.
+    #[must_use]
+    pub fn batch(&self, from: LogIndex, bytes: usize) -> Vec<Entry> {
+        let mut total = 0;
+        let fits = |entry: &&Entry| {
+            total += entry.cost();
+            total <= bytes || entry.index == from
+        };
+        self.range(from..=self.last).take_while(fits).cloned().collect()
+    }
+
+    /// Adds an entry at the end.
+    ///
+    /// # Panics
+    /// When it does not follow the last one.
+    pub fn append(&mut self, entry: Entry) {
+        assert_eq!(entry.index, self.last_index().next(), "entries are appended in order");
+        assert!(entry.term >= self.last_term(), "terms never fall along the log");
+        self.last = entry.index;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(entry),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(entry);
+                self.chunks.push(chunk);
+            }
+        }
+    }
+
+    /// Removes `from` and all after it (paper §5.3).
+    pub fn truncate(&mut self, from: LogIndex) {
+        let kept = from.prev();
+        if kept >= self.last {
+            return;
+        }
+        let (chunk, position) = Self::position(from).unwrap_or_default();
+        self.chunks.truncate(chunk + 1);
+        if let Some(last) = self.chunks.last_mut() {
+            last.truncate(position);
+        }
+        // No chunk is empty.
+        self.chunks.retain(|chunk| !chunk.is_empty());
+        self.last = kept;
+        self.written = self.written.min(kept);
+        self.durable = self.durable.min(kept);
+    }
+
+    /// The entries that the disk has not been given, up to a cost in bytes; they count as given from now on.
+    pub fn take_unwritten(&mut self, bytes: usize) -> Vec<Entry> {
+        let batch = self.batch(self.written.next(), bytes);
+        self.written = LogIndex(self.written.0 + batch.len() as u64);
+        batch
+    }
+
+    /// Whether the disk has yet to be given entries.
+    #[must_use]
+    pub fn has_unwritten(&self) -> bool {
+        self.written < self.last_index()
+    }
+
+    /// The last index given to the disk.
+    #[must_use]
+    pub fn written(&self) -> LogIndex {
+        self.written
+    }
+
+    /// The disk has answered for everything up to here that has not been removed since it was given.
+    pub fn note_durable(&mut self, up_to: LogIndex) {
+        self.durable = self.durable.max(up_to.min(self.written));
+        debug_assert!(self.durable <= self.written && self.written <= self.last_index());
+    }
+
+    /// The last index at or before `from` whose term is at most `term`: where two logs, of which one has
+    /// an entry of `term` at `from`, may still agree.
+    #[must_use]
+    pub fn last_index_at_most(&self, from: LogIndex, term: Term) -> LogIndex {
+        let (mut low, mut high) = (0, from.min(self.last).0);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.term_at(LogIndex(middle)).is_some_and(|found| found <= term) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        LogIndex(low)
+    }
+
+    /// Whether a log that ends like this is at least as up to date as ours (paper §5.4.1).
+    #[must_use]
+    pub fn is_up_to_date(&self, last_log_term: Term, last_log_index: LogIndex) -> bool {
+        (last_log_term, last_log_index) >= (self.last_term(), self.last_index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Payload;
+
+    fn log(terms: &[u64]) -> EntryLog {
+        let entry = |(i, term): (usize, &u64)| Entry {
+            index: LogIndex(i as u64 + 1),
+            term: Term(*term),
+            payload: Payload::Noop,
+        };
+        EntryLog::new(terms.iter().enumerate().map(entry).collect())
+    }
+
+    fn push(log: &mut EntryLog, term: u64) {
+        log.append(Entry { index: log.last_index().next(), term: Term(term), payload: Payload::Noop });
+    }
+
+    #[test]
+    fn what_was_removed_is_not_durable_when_the_disk_answers_late() {
+        let mut log = log(&[1]);
+        push(&mut log, 1);
+        push(&mut log, 1);
+        assert_eq!(log.take_unwritten(usize::MAX).len(), 2);
+        let given = log.written();
+        log.truncate(LogIndex(2));
+        push(&mut log, 2);
+        log.note_durable(given);
+        assert_eq!(log.durable(), LogIndex(1), "the entry of term 2 was never given to the disk");
+        assert_eq!(log.take_unwritten(usize::MAX)[0].term, Term(2));
+    }
+
+    #[test]
+    fn batches_are_bounded_but_never_empty() {
+        let mut log = log(&[]);
+        for _ in 0..5 {
+            push(&mut log, 1);
+        }
+        assert_eq!(log.batch(LogIndex(1), 0).len(), 1);
+        assert_eq!(log.batch(LogIndex(1), 2 * Entry::OVERHEAD).len(), 2);
+        assert_eq!(log.batch(LogIndex(4), usize::MAX).len(), 2);
+        assert!(log.batch(LogIndex(6), usize::MAX).is_empty());
+    }
+
+    #[test]
+    fn chunks_are_seamless() {
+        let many = 3 * CHUNK as u64;
+        let mut log = log(&[]);
+        for n in 1..=many {
+            push(&mut log, n / 100);
+        }
+        for cut in [many, 2 * CHUNK as u64 + 1, 2 * CHUNK as u64, CHUNK as u64 + 7, 1] {
+            let indexes = |from: u64, to: u64| -> Vec<u64> {
+                log.range(LogIndex(from)..=LogIndex(to)).map(|entry| entry.index.0).collect()
+            };
+            assert_eq!(indexes(1, many), (1..=log.last_index().0).collect::<Vec<_>>());
+            assert_eq!(
+                indexes(cut.saturating_sub(2), cut),
+                (cut.saturating_sub(2).max(1)..=cut).collect::<Vec<_>>()
+            );
+            assert!(indexes(many + 1, many + 9).is_empty());
+            assert_eq!(log.last_index_at_most(LogIndex(cut), Term(1)).0, cut.min(199));
+            log.truncate(LogIndex(cut));
+            assert_eq!((log.last_index().0, log.get(LogIndex(cut))), (cut - 1, None));
+            assert_eq!(log.last_term(), Term((cut - 1) / 100));
+        }
+    }
+
+    #[test]
+    fn up_to_date_compares_terms_before_lengths() {
+        let log = log(&[1, 1, 3]);
+        assert!(log.is_up_to_date(Term(3), LogIndex(3)));
+        assert!(log.is_up_to_date(Term(4), LogIndex(1)));
+        assert!(!log.is_up_to_date(Term(3), LogIndex(2)));
+        assert!(!log.is_up_to_date(Term(2), LogIndex(9)));
+    }
+
+    #[test]
+    fn the_last_index_that_may_agree() {
+        let log = log(&[1, 1, 4, 4, 5]);
+        assert_eq!(log.last_index_at_most(LogIndex(5), Term(4)), LogIndex(4));
+        assert_eq!(log.last_index_at_most(LogIndex(9), Term(3)), LogIndex(2));
+        assert_eq!(log.last_index_at_most(LogIndex(3), Term(9)), LogIndex(3));
+        assert_eq!(log.last_index_at_most(LogIndex(5), Term(0)), LogIndex(0));
+    }
+}

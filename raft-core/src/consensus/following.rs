@@ -1,0 +1,115 @@
+//! A follower and the leader's entries (paper §5.3).
+
+use super::{Consensus, RoleState};
+use crate::message::{AppendEntries, AppendReply, AppendResult, Message};
+use crate::types::{LogIndex, NodeId, Term};
+
+impl Consensus {
+    /// A leader's entries, or its heartbeat. The answer goes with the next flush, so that many messages get
+    /// one.
+    pub(super) fn handle_append_entries(&mut self, from: &NodeId, append: AppendEntries) {
+        let round = append.round;
+        match self.append_from_leader(from, append) {
+            AppendResult::Matched { .. } => {}
+            result => {
+                let reply = AppendReply { term: self.term(), round, result };
+                self.send(from, Message::AppendReply(reply));
+            }
+        }
+    }
+
+    /// Takes the entries in if they fit, and says how the logs compare: `Matched` up to what is durable.
+    pub(crate) fn append_from_leader(&mut self, from: &NodeId, append: AppendEntries) -> AppendResult {
+        // A second leader of our own term cannot be (paper §5.2, election safety): whoever claims it is none.
+        let usurps = append.term == self.term() && self.leader().is_some_and(|leader| leader != from);
+        if append.term < self.term()
+            || usurps
+            || !is_well_formed(&append)
+            || self.contradicts_committed(&append)
+        {
+            return AppendResult::StaleTerm;
+        }
+        if append.term > self.term() || self.leader() != Some(from) {
+            self.adopt_term(append.term, Some(from), "a leader was heard");
+        }
+        self.leader_heard = Some(self.now);
+        self.reset_election_deadline();
+        if self.log.term_at(append.prev_log_index) != Some(append.prev_log_term) {
+            return self.conflict(&append);
+        }
+        let (leader_commit, round, is_heartbeat) =
+            (append.leader_commit, append.round, append.entries.is_empty());
+        let end = LogIndex(append.prev_log_index.0 + append.entries.len() as u64);
+        self.take_entries(append);
+        let durable = self.log.durable();
+        let RoleState::Follower(following) = &mut self.role else { unreachable!("just became a follower") };
+        following.verified = following.verified.max(end);
+        // New entries are answered for when the disk has answered; the rest at once.
+        following.reply_due |= is_heartbeat || round > following.round || end <= durable;
+        following.round = following.round.max(round);
+        // Paper Figure 2: the lesser of the leader's commit index and the last entry known to be its.
+        self.commit_index = self.commit_index.max(leader_commit.min(following.verified));
+        AppendResult::Matched { match_index: following.verified.min(durable) }
+    }
+
+    fn take_entries(&mut self, append: AppendEntries) {
+        for entry in append.entries {
+            match self.log.term_at(entry.index) {
+                Some(term) if term == entry.term => {}
+                Some(_) => {
+                    assert!(entry.index > self.commit_index, "what is committed is never removed");
+                    self.log.truncate(entry.index);
+                    self.log.append(entry);
+                }
+                None => self.log.append(entry),
+            }
+        }
+    }
+
+    /// Where the logs may agree after all. Skips a whole term at a time, on either side (paper §5.3, end).
+    fn conflict(&self, append: &AppendEntries) -> AppendResult {
+        let from = append.prev_log_index.prev().min(self.log.last_index());
+        let hint_index = self.log.last_index_at_most(from, append.prev_log_term);
+        let hint_term = self.log.term_at(hint_index).unwrap_or_default();
+        AppendResult::Conflict { rejected: append.prev_log_index, hint_index, hint_term }
+    }
+
+    /// Whether an entry differs from one that is committed here. No leader sends such a thing (paper
+    /// §5.4.3, leader completeness), so the message is not from one.
+    fn contradicts_committed(&self, append: &AppendEntries) -> bool {
+        let differs = |index: LogIndex, term: Term| {
+            index <= self.commit_index && self.log.term_at(index).is_some_and(|ours| ours != term)
+        };
+        differs(append.prev_log_index, append.prev_log_term)
+            || append.entries.iter().any(|entry| differs(entry.index, entry.term))
+    }
+
+    /// Reports to the leader what is durable, if it is owed that.
+    pub(super) fn report_to_leader(&mut self) {
+        let (term, durable) = (self.term(), self.log.durable());
+        let RoleState::Follower(following) = &mut self.role else { return };
+        if !core::mem::take(&mut following.reply_due) {
+            return;
+        }
+        let Some(leader) = following.leader.clone() else { return };
+        let match_index = following.verified.min(durable);
+        following.reported = match_index;
+        let reply =
+            AppendReply { term, round: following.round, result: AppendResult::Matched { match_index } };
+        self.send(&leader, Message::AppendReply(reply));
+    }
+}
+
+/// Whether the entries are contiguous and their terms do not fall, as in every log.
+fn is_well_formed(append: &AppendEntries) -> bool {
+    if append.prev_log_index.0.checked_add(append.entries.len() as u64).is_none() {
+        return false;
+    }
+    let mut previous = (append.prev_log_index, append.prev_log_term);
+    let fits = append.entries.iter().all(|entry| {
+        let fits = entry.index == previous.0.next() && entry.term >= previous.1 && entry.term <= append.term;
+        previous = (entry.index, entry.term);
+        fits
+    });
+    fits && (append.prev_log_index > LogIndex::ZERO || append.prev_log_term == Term(0))
+}

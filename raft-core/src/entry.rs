@@ -1,0 +1,135 @@
+//! Log entries: what is replicated, in the order it is applied.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{ClusterId, LogIndex, NodeId, Term};
+
+/// One entry of the replicated log (paper §5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its position.
+    pub index: LogIndex,
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// What it does when it is applied.
+    pub payload: Payload,
+}
+
+impl Entry {
+    /// What every entry costs besides its command, for limits on bytes: an upper estimate.
+    pub const OVERHEAD: usize = 32;
+
+    /// Bytes this entry takes on the wire and on disk, near enough for flow control.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match &self.payload {
+            Payload::Noop => Self::OVERHEAD,
+            Payload::Genesis(genesis) => Self::OVERHEAD + genesis.members.len() * NodeId::MAX_LEN,
+            Payload::Command(command) => {
+                let session = command.session.as_ref().map_or(0, |s| s.client.as_bytes().len() + 16);
+                Self::OVERHEAD + session + command.data.len()
+            }
+        }
+    }
+}
+
+/// The kinds of entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// Starts a leader's term, so that it may commit what came before (paper §8, §5.4.2).
+    Noop,
+    /// The first entry of a cluster's log: names it.
+    Genesis(Genesis),
+    /// A client's command.
+    Command(Command),
+}
+
+/// What the first leader writes as entry 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The new cluster's id.
+    pub cluster_id: ClusterId,
+    /// Its voters.
+    pub members: Vec<NodeId>,
+}
+
+/// A command for the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Makes a retried command take effect once (dissertation §6.3).
+    pub session: Option<SessionStep>,
+    /// The state machine's own encoding. Empty in a step with sequence 0, which only opens the session.
+    pub data: Bytes,
+}
+
+/// Names one command of one client, so that its repetition is recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStep {
+    /// Who asks.
+    pub client: ClientId,
+    /// Which of his commands this is.
+    pub sequence: Sequence,
+}
+
+/// How a client numbers its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sequence {
+    /// The client id was made for this one command (an `Idempotency-Key` alone).
+    Only,
+    /// Opens the session and does nothing else. Repeating it is harmless.
+    Open,
+    /// A numbered command of an open session. Refused, never executed, where the session is not known.
+    Number {
+        /// From 1, each used for one command.
+        number: u64,
+        /// The client has had every answer below this number, so these may be forgotten.
+        answered_below: u64,
+    },
+}
+
+/// A client's name for itself: 1 to 128 bytes of printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Bytes", into = "Bytes")]
+pub struct ClientId(Bytes);
+
+/// A client id that breaks the rule of [`ClientId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency key is 1 to 128 printable ASCII characters")]
+pub struct InvalidClientId;
+
+impl ClientId {
+    /// The longest client id, in bytes.
+    pub const MAX_LEN: usize = 128;
+
+    /// Checks and takes a name.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 128 bytes, or holds anything but printable ASCII.
+    pub fn new(name: &[u8]) -> Result<ClientId, InvalidClientId> {
+        ClientId::try_from(Bytes::copy_from_slice(name))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<Bytes> for ClientId {
+    type Error = InvalidClientId;
+    fn try_from(name: Bytes) -> Result<ClientId, InvalidClientId> {
+        let valid =
+            (1..=Self::MAX_LEN).contains(&name.len()) && name.iter().all(|b| (b' '..=b'~').contains(b));
+        if valid { Ok(ClientId(name)) } else { Err(InvalidClientId) }
+    }
+}
+
+impl From<ClientId> for Bytes {
+    fn from(id: ClientId) -> Bytes {
+        id.0
+    }
+}

@@ -1,0 +1,9 @@
+//! The key-value store: the state machine every node runs.
+
+mod command;
+mod store;
+mod value;
+
+pub use command::{Answer, Command, ListPage, Query, QueryAnswer};
+pub use store::Store;
+pub use value::{InvalidKey, Item, Key, Value};

@@ -1,0 +1,178 @@
+//! The store itself: an ordered map, changed by commands alone.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use bytes::Bytes;
+
+use super::command::{Answer, Command, ListPage, Query, QueryAnswer};
+use super::value::{Item, Key};
+use crate::state_machine::{Committed, StateMachine};
+use crate::types::LogIndex;
+
+/// Keys and values, with the log index of each key's last change.
+#[derive(Debug, Default)]
+pub struct Store {
+    items: BTreeMap<Key, Item>,
+    revision: LogIndex,
+}
+
+impl Store {
+    /// Bytes of keys and values after which a page of a listing ends, whatever its limit.
+    pub const PAGE_BYTES: usize = 8 << 20;
+
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Store {
+        Store::default()
+    }
+
+    fn apply_one(&mut self, index: LogIndex, command: &[u8]) -> Answer {
+        match Command::decode(command) {
+            Some(Command::Set { key, value }) => {
+                self.items.insert(key, Item { value, revision: index });
+                self.revision = index;
+                Answer::Set
+            }
+            Some(Command::Delete { key }) => {
+                let existed = self.items.remove(&key).is_some();
+                if existed {
+                    self.revision = index;
+                }
+                Answer::Deleted(existed)
+            }
+            None => Answer::Unreadable,
+        }
+    }
+
+    fn list(&self, prefix: &str, after: Option<&str>, limit: u32, values: bool) -> ListPage {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut page =
+            ListPage { revision: self.revision, keys: self.items.len() as u64, ..ListPage::default() };
+        let mut bytes = 0;
+        for (key, item) in self.items.range::<str, _>((start, Bound::Unbounded)) {
+            if !key.as_str().starts_with(prefix) {
+                break;
+            }
+            if page.entries.len() as u64 >= u64::from(limit) || bytes >= Self::PAGE_BYTES {
+                page.more = true;
+                break;
+            }
+            bytes += key.as_str().len() + if values { item.value.len() } else { 0 };
+            page.entries.push((key.clone(), values.then(|| item.clone())));
+        }
+        page
+    }
+}
+
+impl StateMachine for Store {
+    fn apply(&mut self, batch: &[Committed<'_>]) -> Vec<Bytes> {
+        batch.iter().map(|committed| self.apply_one(committed.index, committed.command).encode()).collect()
+    }
+
+    fn query(&self, query: &Bytes) -> Bytes {
+        let answer = match Query::decode(query) {
+            Some(Query::Get { key }) => QueryAnswer::Item(self.items.get(&key).cloned()),
+            Some(Query::List { prefix, after, limit, values }) => {
+                QueryAnswer::Page(self.list(&prefix, after.as_deref(), limit, values))
+            }
+            None => QueryAnswer::Unreadable,
+        };
+        answer.encode()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec;
+
+    use super::*;
+    use crate::kv::Value;
+
+    fn key(name: &str) -> Key {
+        Key::new(name).unwrap()
+    }
+
+    fn run(store: &mut Store, index: u64, command: &Command) -> Answer {
+        let data = command.encode();
+        let answers = store.apply(&[Committed { index: LogIndex(index), command: &data }]);
+        assert_eq!(answers.len(), 1);
+        Answer::decode(&answers[0])
+    }
+
+    fn set(store: &mut Store, index: u64, name: &str, text: &'static str) -> Answer {
+        run(
+            store,
+            index,
+            &Command::Set { key: key(name), value: Value::Json(Bytes::from_static(text.as_bytes())) },
+        )
+    }
+
+    fn get(store: &Store, name: &str) -> Option<Item> {
+        match QueryAnswer::decode(&store.query(&Query::Get { key: key(name) }.encode())) {
+            QueryAnswer::Item(item) => item,
+            other => panic!("not an item: {other:?}"),
+        }
+    }
+
+    fn names(store: &Store, prefix: &str, after: Option<&str>, limit: u32) -> (Vec<String>, bool) {
+        let page = store.list(prefix, after, limit, false);
+        (page.entries.iter().map(|(key, _)| key.to_string()).collect(), page.more)
+    }
+
+    #[test]
+    fn a_value_keeps_its_type_and_its_revision() {
+        let mut store = Store::new();
+        assert_eq!(set(&mut store, 3, "version", "\"1.0\""), Answer::Set);
+        let blob = Value::Bytes(Bytes::from_static(&[0, 255]));
+        run(&mut store, 4, &Command::Set { key: key("blob"), value: blob.clone() });
+        let item = get(&store, "version").unwrap();
+        assert_eq!(item, Item { value: Value::Json(Bytes::from_static(b"\"1.0\"")), revision: LogIndex(3) });
+        assert_eq!(get(&store, "blob").unwrap().value, blob);
+        assert_eq!(get(&store, "missing"), None);
+    }
+
+    #[test]
+    fn deleting_says_whether_there_was_anything() {
+        let mut store = Store::new();
+        set(&mut store, 1, "a", "1");
+        assert_eq!(run(&mut store, 2, &Command::Delete { key: key("a") }), Answer::Deleted(true));
+        assert_eq!(run(&mut store, 3, &Command::Delete { key: key("a") }), Answer::Deleted(false));
+        assert_eq!(store.revision, LogIndex(2), "removing nothing is no change");
+    }
+
+    #[test]
+    fn unreadable_commands_change_nothing() {
+        let mut store = Store::new();
+        let whole = Command::Set { key: key("a"), value: Value::Json(Bytes::from_static(b"1")) }.encode();
+        let mut bad: Vec<Vec<u8>> = (0..whole.len()).map(|cut| whole[..cut].to_vec()).collect();
+        bad.push([&whole[..], b"x"].concat());
+        bad.push(vec![9; 4]);
+        for data in bad {
+            let data = Bytes::from(data);
+            let answers = store.apply(&[Committed { index: LogIndex(1), command: &data }]);
+            assert_eq!(Answer::decode(&answers[0]), Answer::Unreadable, "{data:?}");
+        }
+        assert!(store.items.is_empty());
+        assert_eq!(QueryAnswer::decode(&store.query(&Bytes::from_static(b"?"))), QueryAnswer::Unreadable);
+    }
+
+    #[test]
+    fn listing_pages_through_a_prefix_in_order() {
+        let mut store = Store::new();
+        for (index, name) in ["b/2", "a", "b/1", "b/3", "c"].into_iter().enumerate() {
+            set(&mut store, index as u64 + 1, name, "1");
+        }
+        let all: Vec<_> = ["a", "b/1", "b/2", "b/3", "c"].map(String::from).to_vec();
+        assert_eq!(names(&store, "", None, 10), (all, false));
+        assert_eq!(names(&store, "b/", None, 2), (vec!["b/1".into(), "b/2".into()], true));
+        assert_eq!(names(&store, "b/", Some("b/2"), 2), (vec!["b/3".into()], false));
+        assert_eq!(names(&store, "b/", Some("a"), 9).0.len(), 3, "an `after` before the prefix is no bound");
+        assert_eq!(names(&store, "", None, 0), (vec![], true));
+    }
+}

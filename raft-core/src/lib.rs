@@ -1,0 +1,15 @@
+//! The pure Raft replica.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod consensus;
+pub mod disk;
+pub mod entry;
+pub mod kv;
+pub mod log;
+pub mod message;
+pub mod replica;
+pub mod state_machine;
+pub mod types;

@@ -1,0 +1,276 @@
+//! Finds the log again: reads the segments from the first on, frame by frame, to where they end.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::error::RecoveryError;
+use super::format::{FrameSeq, SEGMENT_HEADER, SegmentNumber};
+use super::identity::{IDENTITY_FILE, Identity};
+use super::records::{self, Unreadable};
+use super::repair::{Tail, search, settle};
+use super::segment::{Frame, Segment};
+use super::standing::Standing;
+use super::writer::{End, Writer};
+use super::{LogOptions, Record, segments_among};
+use crate::disk::{DiskOp, FileName, ReadDisk};
+use crate::entry::Entry;
+use crate::types::{HardState, Incarnation, LogIndex, NodeId};
+
+/// What a data directory held.
+#[derive(Clone, Debug)]
+pub enum Recovery {
+    /// No server: nothing, or what an interrupted [`create`](super::create) left. Create it (anew).
+    Empty,
+    /// A server's log.
+    Found(Box<Recovered>),
+}
+
+/// A log found again.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// Whose it is.
+    pub identity: Identity,
+    /// Where the log goes on. To be used only once the repairs have been carried out.
+    pub writer: Writer,
+    /// The last hard state stored.
+    pub hard_state: HardState,
+    /// Index of the first of `entries`, or of the next one to come where there are none.
+    pub first_index: LogIndex,
+    /// The log, without a gap.
+    pub entries: Vec<Entry>,
+    /// A lower bound of the commit index, not beyond the last entry.
+    pub commit_hint: LogIndex,
+    /// The peers' incarnations.
+    pub peers: BTreeMap<NodeId, Incarnation>,
+    /// Whether the server may vote.
+    pub admitted: bool,
+    /// What was cut off the end, if anything. Worth a line in the log; nothing acknowledged was in it.
+    pub torn: Option<TornTail>,
+    /// To be carried out, as one synced batch, before anything that was recovered is acted upon. It clears
+    /// what was cut off, and writes once more what an earlier process wrote but may not have flushed: that
+    /// was read from the system's cache and might still be lost with it.
+    pub repairs: Vec<DiskOp>,
+}
+
+/// The end of a log that a crash left half written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: FileName,
+    /// Where it was cut, in bytes.
+    pub offset: u64,
+    /// How many bytes were given up, in this segment and those after it.
+    pub dropped_bytes: u64,
+    /// How many frames were recognised among them.
+    pub frames: u64,
+}
+
+/// Reads a data directory. Changes nothing: see [`Recovered::repairs`].
+///
+/// # Errors
+/// When anything is missing, damaged or out of place that a crash does not explain, or the directory is not
+/// `node_id`'s. The server must not start from it.
+pub fn recover(
+    disk: &dyn ReadDisk,
+    node_id: &NodeId,
+    options: LogOptions,
+) -> Result<Recovery, RecoveryError> {
+    let names = disk.list()?;
+    let numbers = segments_among(&names);
+    if !names.iter().any(|name| name == IDENTITY_FILE) {
+        return no_identity(disk, &numbers);
+    }
+    let identity = Identity::decode(&disk.read(IDENTITY_FILE)?)
+        .map_err(|problem| RecoveryError::Identity { problem })?;
+    if identity.node_id != *node_id {
+        return Err(RecoveryError::WrongNode { found: identity.node_id, expected: node_id.clone() });
+    }
+    let mut walk = Walk::new();
+    // Segments from the one the last frame was found in: where the log ends is not known before the last.
+    let mut tail: Vec<Segment> = Vec::new();
+    let mut offset = SEGMENT_HEADER;
+    let mut unmade = None;
+    let mut expected = SegmentNumber::FIRST;
+    // Even an empty log has its first segment.
+    let last = numbers.last().copied().unwrap_or(SegmentNumber::FIRST);
+    for number in numbers {
+        check_present(number, expected)?;
+        expected = number.next();
+        let segment = Segment::load(disk, number, identity.incarnation)?;
+        if let Err(error) = segment.check_header() {
+            check_unmade(&segment, last, error)?;
+            unmade = Some(number);
+            continue;
+        }
+        if let Some(end) = walk.segment(&segment)? {
+            tail.clear();
+            offset = end;
+        }
+        tail.push(segment);
+        // Told early, so that a log damaged near its start is not held in memory as a whole.
+        search(&tail, offset, walk.last.next())?;
+    }
+    if tail.is_empty() {
+        return Err(RecoveryError::SegmentMissing { file: last.file_name() });
+    }
+    finish(identity, options, walk, Tail { segments: tail, offset, unmade })
+}
+
+fn check_present(found: SegmentNumber, expected: SegmentNumber) -> Result<(), RecoveryError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(RecoveryError::SegmentMissing { file: expected.file_name() })
+}
+
+/// Without an identity there may be the first segment of a creation that was interrupted, and no more.
+fn no_identity(disk: &dyn ReadDisk, numbers: &[SegmentNumber]) -> Result<Recovery, RecoveryError> {
+    let Some(&last) = numbers.last() else { return Ok(Recovery::Empty) };
+    let unused = last == SegmentNumber::FIRST
+        && Segment::load(disk, last, Incarnation(0)).map(|segment| segment.is_unused())?;
+    if unused { Ok(Recovery::Empty) } else { Err(RecoveryError::IdentityMissing { file: last.file_name() }) }
+}
+
+/// A segment that is not what it should be may be one whose preparation was interrupted: the last, never
+/// the first, and nothing was written to it.
+fn check_unmade(segment: &Segment, last: SegmentNumber, error: RecoveryError) -> Result<(), RecoveryError> {
+    let explained =
+        matches!(error, RecoveryError::SegmentHeader { .. } | RecoveryError::SegmentLength { .. });
+    let in_use = segment.number == SegmentNumber::FIRST || segment.number != last || !segment.is_unused();
+    if explained && !in_use { Ok(()) } else { Err(error) }
+}
+
+/// What was read so far.
+struct Walk {
+    last: FrameSeq,
+    last_crc: u32,
+    /// The highest frame some frame says was durable.
+    proven: FrameSeq,
+    /// Frames beyond `proven`, as the writes that wrote them.
+    unproven: VecDeque<(FrameSeq, DiskOp)>,
+    standing: Standing,
+    entries: Vec<Entry>,
+}
+
+impl Walk {
+    fn new() -> Walk {
+        Walk {
+            last: FrameSeq(0),
+            last_crc: 0,
+            proven: FrameSeq(0),
+            unproven: VecDeque::new(),
+            standing: Standing::default(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Takes the frames that continue the log; tells where the last ends, or that there was none.
+    fn segment(&mut self, segment: &Segment) -> Result<Option<usize>, RecoveryError> {
+        let mut offset = SEGMENT_HEADER;
+        while let Some(frame) = self.continuation(segment, offset)? {
+            self.frame(segment, offset, &frame)?;
+            offset = frame.end;
+        }
+        Ok((offset > SEGMENT_HEADER).then_some(offset))
+    }
+
+    fn continuation(&self, segment: &Segment, offset: usize) -> Result<Option<Frame>, RecoveryError> {
+        let expected = self.last.next();
+        // Behind a frame only the next one is ever written. A segment's first is told by `settle` if it is
+        // not the next: those before it may have been in flight.
+        if offset > SEGMENT_HEADER
+            && let Some((header, _)) = segment.frame_header(offset)
+            && header.seq != expected
+        {
+            let (file, found) = (segment.file(), header.seq);
+            return Err(RecoveryError::FrameGap { file, offset: offset as u64, found, expected });
+        }
+        let continues =
+            |frame: &Frame| frame.header.seq == expected && frame.header.previous == self.last_crc;
+        Ok(segment.frame(offset).filter(continues))
+    }
+
+    fn frame(&mut self, segment: &Segment, offset: usize, frame: &Frame) -> Result<(), RecoveryError> {
+        let failed = |reason| reason_at(segment.file(), offset as u64, reason);
+        records::decode(&frame.payload, |record| self.record(record)).map_err(failed)?;
+        self.last = frame.header.seq;
+        self.last_crc = frame.crc;
+        self.proven = self.proven.max(frame.header.synced);
+        let data = segment.bytes.slice(offset..frame.end);
+        let again = DiskOp::Write { file: segment.file(), offset: offset as u64, data };
+        self.unproven.push_back((frame.header.seq, again));
+        while self.unproven.front().is_some_and(|(seq, _)| *seq <= self.proven) {
+            self.unproven.pop_front();
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), Refused> {
+        self.standing.note(&record);
+        let Record::Entry(entry) = record else { return Ok(()) };
+        let last = LogIndex(self.entries.len() as u64);
+        if entry.index == LogIndex::ZERO || entry.index > last.next() {
+            return Err(Refused::Gap { found: entry.index, last });
+        }
+        // Not beyond the length, so it fits.
+        self.entries.truncate(usize::try_from(entry.index.prev().0).unwrap_or(usize::MAX));
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+enum Refused {
+    Unreadable(Unreadable),
+    Gap { found: LogIndex, last: LogIndex },
+}
+
+impl From<Unreadable> for Refused {
+    fn from(unreadable: Unreadable) -> Refused {
+        Refused::Unreadable(unreadable)
+    }
+}
+
+fn reason_at(file: FileName, offset: u64, reason: Refused) -> RecoveryError {
+    match reason {
+        Refused::Unreadable(Unreadable::Version(found)) => {
+            RecoveryError::Version { file, found: u32::from(found) }
+        }
+        Refused::Unreadable(Unreadable::Record) => RecoveryError::UnknownRecord { file, offset },
+        Refused::Gap { found, last } => RecoveryError::EntryGap { file, offset, found, last },
+    }
+}
+
+fn finish(
+    identity: Identity,
+    options: LogOptions,
+    walk: Walk,
+    tail: Tail,
+) -> Result<Recovery, RecoveryError> {
+    let settled = settle(&tail, walk.last)?;
+    let again = walk.unproven.into_iter().map(|(_, write)| write);
+    let repairs = settled.removals.into_iter().chain(settled.clearing).chain(again).collect();
+    let ending = &tail.segments[0];
+    let end = End {
+        segment: ending.number,
+        size: ending.bytes.len() as u64,
+        offset: tail.offset as u64,
+        prepared: settled.prepared,
+        last: walk.last,
+        last_crc: walk.last_crc,
+    };
+    let standing = walk.standing;
+    let last_index = LogIndex(walk.entries.len() as u64);
+    Ok(Recovery::Found(Box::new(Recovered {
+        hard_state: standing.hard_state.clone(),
+        first_index: LogIndex(1),
+        commit_hint: standing.commit_hint.min(last_index),
+        peers: standing.peers.clone(),
+        admitted: standing.admitted,
+        writer: Writer::resume(identity.incarnation, options, end, standing),
+        entries: walk.entries,
+        torn: settled.torn,
+        repairs,
+        identity,
+    })))
+}

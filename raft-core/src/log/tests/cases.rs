@@ -1,0 +1,230 @@
+//! Single cases: what is refused and in which words, and what the writer lays out where.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::disk::TornDisk;
+use super::{Model, OPTIONS, entry, identity, node, recover_any, recover_found};
+use crate::disk::DiskOp;
+use crate::log::format::{SegmentHeader, checksum};
+use crate::log::{
+    Identity, LogOptions, Record, Recovery, RecoveryError, SegmentNumber, Writer, create, recover,
+};
+use crate::types::{HardState, Incarnation, LogIndex, Term};
+
+fn created() -> (TornDisk, Writer) {
+    let (writer, ops) = create(&identity(), OPTIONS);
+    let mut disk = TornDisk::default();
+    disk.apply_all(&ops);
+    (disk, writer)
+}
+
+fn refusal(disk: &TornDisk) -> RecoveryError {
+    recover_any(disk).expect_err("was taken")
+}
+
+/// Appends and flushes.
+fn commit(disk: &mut TornDisk, writer: &mut Writer, records: &[Record]) -> Vec<DiskOp> {
+    let (frame, ops) = writer.append(records);
+    disk.apply_all(&ops);
+    disk.sync();
+    writer.note_durable(frame);
+    ops
+}
+
+#[test]
+fn nothing_is_empty() {
+    assert!(matches!(recover_any(&TornDisk::default()), Ok(Recovery::Empty)));
+}
+
+#[test]
+fn a_directory_belongs_to_one_node() {
+    let (disk, _) = created();
+    let error = recover(&disk, &node("node_2"), OPTIONS).expect_err("was taken").to_string();
+    assert!(error.starts_with("this directory belongs to node_1"), "{error}");
+    assert!(error.contains("configured as node_2"), "{error}");
+}
+
+#[test]
+fn a_lost_identity_is_not_made_anew() {
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[entry(1, 1, "a")]);
+    disk.remove("identity");
+    let error = refusal(&disk).to_string();
+    assert!(error.starts_with("identity is missing beside log-00000000000000000001"), "{error}");
+}
+
+#[test]
+fn an_identity_without_a_log_has_lost_it() {
+    let (mut disk, _) = created();
+    disk.remove("log-00000000000000000001");
+    assert!(matches!(refusal(&disk), RecoveryError::SegmentMissing { file } if file.ends_with('1')));
+}
+
+#[test]
+fn a_newer_format_is_named() {
+    let (mut disk, _) = created();
+    let head = disk.bytes("log-00000000000000000001");
+    head[8] = 2;
+    let mut guarded = head[..12].to_vec();
+    guarded.extend_from_slice(&head[16..64]);
+    head[12..16].copy_from_slice(&checksum(&guarded).to_le_bytes());
+    let error = refusal(&disk).to_string();
+    assert!(error.contains("is written in format 2; this build reads format 1"), "{error}");
+
+    let newer = Identity { format_version: 2, ..identity() }.encode();
+    disk.put("identity", newer.into_bytes());
+    let error = refusal(&disk).to_string();
+    assert!(error.starts_with("identity: written in format 2; this build reads format 1"), "{error}");
+}
+
+#[test]
+fn a_segment_of_another_directory_is_named() {
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[entry(1, 1, "a")]);
+    let file = SegmentNumber::FIRST.file_name();
+    let strange =
+        SegmentHeader { number: SegmentNumber::FIRST, incarnation: Incarnation(5), size: 2048 }.encode();
+    disk.bytes(&file)[..64].copy_from_slice(&strange);
+    let error = refusal(&disk).to_string();
+    assert!(error.contains("another data directory (incarnation 0000000000000005"), "{error}");
+}
+
+#[test]
+fn the_refusal_says_where_and_what_to_do() {
+    let (mut disk, mut writer) = created();
+    for index in 1..=3 {
+        commit(&mut disk, &mut writer, &[entry(index, 1, vec![1; 10])]);
+    }
+    disk.bytes("log-00000000000000000001")[120] ^= 1;
+    let error = refusal(&disk).to_string();
+    let expected = "log-00000000000000000001 is damaged at offset 64: frame 1 is unreadable, and \
+        log-00000000000000000001 at offset";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.ends_with("let the cluster replace the member"), "{error}");
+    assert!(!error.contains('\n'));
+}
+
+#[test]
+fn a_gap_in_the_entries_is_refused() {
+    for (first, second) in [(1, 3), (2, 3), (0, 1)] {
+        let (mut disk, mut writer) = created();
+        commit(&mut disk, &mut writer, &[entry(first, 1, "a"), entry(second, 1, "b")]);
+        assert!(matches!(refusal(&disk), RecoveryError::EntryGap { offset: 64, .. }), "{first} {second}");
+    }
+}
+
+#[test]
+fn a_hint_beyond_the_log_is_clamped() {
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[entry(1, 1, "a"), Record::CommitHint(LogIndex(7))]);
+    assert_eq!(recover_found(&disk).commit_hint, LogIndex(1));
+}
+
+/// Every segment alone tells all but the entries: the ones before it may go some day.
+#[test]
+fn a_segment_starts_with_all_that_stands() {
+    let (mut disk, mut writer) = created();
+    let vote = HardState { term: Term(4), voted_for: Some(node("node_2")) };
+    let peer = Record::Peer { node_id: node("node_2"), incarnation: Incarnation(300) };
+    commit(&mut disk, &mut writer, &[Record::HardState(vote.clone()), peer, Record::Admitted]);
+    let mut index = 0;
+    while writer.segment() < SegmentNumber(4) {
+        index += 1;
+        commit(&mut disk, &mut writer, &[entry(index, 4, vec![0; 500]), Record::CommitHint(LogIndex(index))]);
+    }
+    let mut model = Model::default();
+    let segment = disk.clone().bytes(&writer.segment().file_name()).clone();
+    let length = usize::from_le_bytes(segment[72..80].try_into().expect("eight bytes"));
+    let take = |record| {
+        model.take(&record);
+        Ok::<_, crate::log::records::Unreadable>(())
+    };
+    crate::log::records::decode(&segment[104..104 + length], take).expect("readable");
+    assert_eq!(model.hard_state, vote);
+    assert_eq!(model.peers.len(), 1);
+    assert!(model.admitted);
+    assert_eq!(model.commit_hint, LogIndex(index));
+}
+
+#[test]
+fn the_next_segment_is_prepared_once_the_one_in_use_is_half_full() {
+    let (mut disk, mut writer) = created();
+    let mut prepared = Vec::new();
+    for index in 1..=20 {
+        let ops = commit(&mut disk, &mut writer, &[entry(index, 1, vec![0; 200])]);
+        for op in ops {
+            if let DiskOp::Prepare { file, .. } = op {
+                prepared.push((index, file, writer.segment()));
+            }
+        }
+    }
+    assert!(prepared.len() >= 2);
+    for (nth, (_, file, in_use)) in prepared.iter().enumerate() {
+        assert_eq!(*file, format!("log-{:020}", nth + 2));
+        assert_eq!(in_use.0, nth as u64 + 1, "prepared too late");
+    }
+    assert_eq!(prepared[0].0, 4);
+}
+
+#[test]
+fn a_large_batch_gets_a_segment_that_fits() {
+    let (mut disk, mut writer) = created();
+    let mut model = Model::default();
+    for (index, size) in [(1, 9000), (2, 10), (3, 700), (4, 700), (5, 9000), (6, 20), (7, 1900), (8, 1)] {
+        let record = entry(index, 1, vec![3; size]);
+        model.take(&record);
+        commit(&mut disk, &mut writer, &[record]);
+        model.assert_is(&recover_found(&disk));
+    }
+    let small = LogOptions { segment_size: 1 };
+    let found = recover(&disk, &node("node_1"), small).expect("readable");
+    assert!(matches!(found, Recovery::Found(found) if found.entries == model.entries));
+}
+
+/// A client stores the log itself as a value, and the frame that holds it is torn: those inside are none.
+#[test]
+fn frames_inside_a_value_are_not_frames() {
+    for shift in 0..8 {
+        let (mut disk, mut writer) = created();
+        for index in 1..=3 {
+            commit(&mut disk, &mut writer, &[entry(index, 1, vec![1; 10])]);
+        }
+        let copy = disk.bytes("log-00000000000000000001")[64..400].to_vec();
+        let value = [&vec![0; shift][..], &copy].concat();
+        let (_, ops) = writer.append(&[entry(4, 1, value)]);
+        disk.apply_all(&ops);
+        let DiskOp::Write { offset, .. } = &ops[0] else { panic!("{ops:?}") };
+        disk.bytes("log-00000000000000000001")[usize::try_from(*offset).expect("small")] = 0;
+        let found = recover_found(&disk);
+        assert_eq!(found.entries.len(), 3);
+        assert_eq!(found.torn.map(|torn| torn.frames), Some(0));
+    }
+}
+
+/// Had the left-over of a cut come back, it would follow a frame it was not written after.
+#[test]
+fn a_frame_of_another_course_of_the_log_is_not_taken() {
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[entry(1, 1, "a")]);
+    let mut other = writer.clone();
+    let (_, ops) = writer.append(&[entry(2, 1, "b")]);
+    disk.apply_all(&ops);
+    let (_, ops) = writer.append(&[entry(3, 1, "c")]);
+    disk.apply_all(&ops);
+    let (_, ops) = other.append(&[entry(2, 2, "B")]);
+    disk.apply_all(&ops);
+    let found = recover_found(&disk);
+    assert_eq!(found.entries.len(), 2);
+    assert_eq!(found.torn.map(|torn| torn.frames), Some(1));
+}
+
+#[test]
+#[should_panic(expected = "was never laid out")]
+fn a_frame_cannot_be_durable_before_it_is_laid_out() {
+    let (_, mut writer) = created();
+    let (frame, _) = writer.append(&[Record::Admitted]);
+    writer.note_durable(frame.next());
+}

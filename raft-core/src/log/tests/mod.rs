@@ -1,0 +1,83 @@
+//! The log's tests, and what they share.
+
+extern crate std;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Identity, LogOptions, Record, Recovered, Recovery, RecoveryError, recover};
+use crate::entry::{Command, Entry, Payload};
+use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
+
+mod cases;
+mod crash;
+mod damage;
+mod disk;
+mod golden;
+
+use disk::TornDisk;
+
+/// Small segments, so that a short log has several.
+const OPTIONS: LogOptions = LogOptions { segment_size: 2048 };
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).expect("a valid name")
+}
+
+fn identity() -> Identity {
+    Identity::new(node("node_1"), Incarnation(0x00C0_FFEE))
+}
+
+fn entry(index: u64, term: u64, data: impl Into<Bytes>) -> Record {
+    let payload = Payload::Command(Command { session: None, data: data.into() });
+    Record::Entry(Entry { index: LogIndex(index), term: Term(term), payload })
+}
+
+fn recover_any(disk: &TornDisk) -> Result<Recovery, RecoveryError> {
+    recover(disk, &node("node_1"), OPTIONS)
+}
+
+fn recover_found(disk: &TornDisk) -> Recovered {
+    match recover_any(disk) {
+        Ok(Recovery::Found(found)) => *found,
+        Ok(Recovery::Empty) => panic!("the directory was taken for empty"),
+        Err(error) => panic!("refused: {error}"),
+    }
+}
+
+/// What the log should hold, by a way of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Model {
+    hard_state: HardState,
+    entries: Vec<Entry>,
+    commit_hint: LogIndex,
+    peers: BTreeMap<NodeId, Incarnation>,
+    admitted: bool,
+}
+
+impl Model {
+    fn take(&mut self, record: &Record) {
+        match record.clone() {
+            Record::HardState(hard_state) => self.hard_state = hard_state,
+            Record::Entry(entry) => {
+                self.entries.retain(|e| e.index < entry.index);
+                self.entries.push(entry);
+            }
+            Record::Peer { node_id, incarnation } => drop(self.peers.insert(node_id, incarnation)),
+            Record::Admitted => self.admitted = true,
+            Record::CommitHint(index) => self.commit_hint = self.commit_hint.max(index),
+        }
+    }
+
+    fn assert_is(&self, found: &Recovered) {
+        assert_eq!(self.entries, found.entries);
+        assert_eq!(self.hard_state, found.hard_state);
+        assert_eq!(self.peers, found.peers);
+        assert_eq!(self.admitted, found.admitted);
+        assert_eq!(self.commit_hint.min(LogIndex(self.entries.len() as u64)), found.commit_hint);
+        assert_eq!(found.first_index, LogIndex(1));
+        assert_eq!(found.identity, identity());
+    }
+}

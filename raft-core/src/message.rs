@@ -1,0 +1,241 @@
+//! What servers say to each other. The first two exchanges are Figure 2 of the paper.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Command, Entry};
+use crate::types::{ClusterId, Incarnation, LogIndex, NodeId, Term};
+
+/// One message. Every kind but the introductions carries the sender's term where the paper says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// A server introduces itself on a new connection.
+    Hello(Hello),
+    /// The sender has durably noted by which incarnation it knows the receiver.
+    Welcome {
+        /// That incarnation: a welcome may be old, and the receiver's directory another one by now.
+        known: Incarnation,
+    },
+    /// The sender will have nothing to do with the receiver.
+    Unwelcome(Unwelcome),
+    /// Paper §5.2; also the pre-vote of dissertation §9.6.
+    RequestVote(RequestVote),
+    /// The answer.
+    VoteReply(VoteReply),
+    /// Paper §5.3; without entries, a heartbeat.
+    AppendEntries(AppendEntries),
+    /// The answer.
+    AppendReply(AppendReply),
+    /// Leadership transfer (dissertation §3.10): start an election now.
+    TimeoutNow {
+        /// The leader's term.
+        term: Term,
+    },
+    /// A follower asks for a read index (dissertation §6.4).
+    ReadIndex {
+        /// Numbers the asker's requests.
+        request: RequestId,
+    },
+    /// The answer.
+    ReadIndexReply {
+        /// Which request.
+        request: RequestId,
+        /// Once applied to here, the asker may answer; none if the sender is not a leader that can tell.
+        index: Option<LogIndex>,
+    },
+    /// A follower passes a client's command on.
+    Forward {
+        /// Numbers the asker's requests.
+        request: RequestId,
+        /// The command.
+        command: Command,
+    },
+    /// The answer.
+    ForwardReply {
+        /// Which request.
+        request: RequestId,
+        /// What became of it.
+        outcome: ForwardOutcome,
+    },
+}
+
+impl Message {
+    /// The term it carries, if its kind has one.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
+        match self {
+            Message::RequestVote(request) => Some(request.term),
+            Message::VoteReply(reply) => Some(reply.term),
+            Message::AppendEntries(append) => Some(append.term),
+            Message::AppendReply(reply) => Some(reply.term),
+            Message::TimeoutNow { term } => Some(*term),
+            _ => None,
+        }
+    }
+}
+
+/// Numbers one server's requests to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// An introduction. The connection already says who it comes from, and which incarnation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The sender's cluster, once it has one.
+    pub cluster_id: Option<ClusterId>,
+    /// The voters the sender was configured with.
+    pub members: Vec<NodeId>,
+}
+
+/// Why an introduction was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Unwelcome {
+    /// The receiver is known by another incarnation: its data directory was lost or replaced.
+    #[error("it knows this member by another data directory (incarnation {known}; this one is {shown})")]
+    OtherIncarnation {
+        /// The one on record.
+        known: Incarnation,
+        /// The one shown.
+        shown: Incarnation,
+    },
+    /// The clusters differ.
+    #[error("it belongs to cluster {theirs}, this node to {yours}")]
+    OtherCluster {
+        /// The sender's.
+        theirs: ClusterId,
+        /// The receiver's.
+        yours: ClusterId,
+    },
+    /// The configured members differ.
+    #[error("it was configured with the members {theirs}: give every node the same --peers")]
+    OtherMembers {
+        /// The sender's, separated by commas.
+        theirs: String,
+    },
+}
+
+/// Asks for a vote, or, as a pre-vote, whether one would be given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// The term of the election; for a pre-vote the one it would be held in.
+    pub term: Term,
+    /// Index of the candidate's last entry.
+    pub last_log_index: LogIndex,
+    /// Term of the candidate's last entry.
+    pub last_log_term: Term,
+    /// Whether this only asks, and changes nothing at the voter.
+    pub pre_vote: bool,
+    /// Whether the leader itself asked for this election, so that its lease does not count.
+    pub transfer: bool,
+}
+
+/// Answers [`RequestVote`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteReply {
+    /// The voter's term; for a granted pre-vote the one asked about.
+    pub term: Term,
+    /// Repeated from the request.
+    pub pre_vote: bool,
+    /// Granted, or why not.
+    pub refusal: Option<VoteRefusal>,
+}
+
+/// Why a vote was not given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum VoteRefusal {
+    /// The voter is in a later term.
+    #[error("it is in a later term")]
+    OldTerm,
+    /// The voter heard from a leader less than an election timeout ago (dissertation §4.2.3).
+    #[error("it still hears from the leader {leader}")]
+    LeaderAlive {
+        /// That leader.
+        leader: NodeId,
+    },
+    /// Its vote in this term went to another (paper §5.2).
+    #[error("its vote in this term went to {candidate}")]
+    VotedFor {
+        /// The one that has it.
+        candidate: NodeId,
+    },
+    /// The voter's log is more up to date (paper §5.4.1).
+    #[error("its log is longer (last entry {last_log_index} of term {last_log_term})")]
+    LogBehind {
+        /// Index of the voter's last entry.
+        last_log_index: LogIndex,
+        /// Term of the voter's last entry.
+        last_log_term: Term,
+    },
+    /// The voter may not vote (yet): its directory is new, and not enough members have noted it.
+    #[error("its data directory is new and it may not vote yet")]
+    NotAdmitted,
+}
+
+/// Replicates entries; without any, asserts leadership.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendEntries {
+    /// The leader's term.
+    pub term: Term,
+    /// Index of the entry before the new ones.
+    pub prev_log_index: LogIndex,
+    /// Term of that entry.
+    pub prev_log_term: Term,
+    /// The new entries, contiguous; empty for a heartbeat.
+    pub entries: Vec<Entry>,
+    /// The leader's commit index.
+    pub leader_commit: LogIndex,
+    /// Grows with every round in which the leader confirms its leadership; echoed in the reply.
+    pub round: Round,
+}
+
+/// Counts the rounds of a leader's heartbeats within its term, for reads (dissertation §6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Round(pub u64);
+
+/// Answers [`AppendEntries`], and reports later progress of the follower's disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The latest round seen from the leader of that term.
+    pub round: Round,
+    /// How the logs compare.
+    pub result: AppendResult,
+}
+
+/// How a follower's log compares with the leader's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppendResult {
+    /// All entries up to here match the leader's and are durable.
+    Matched {
+        /// The last of them.
+        match_index: LogIndex,
+    },
+    /// The follower has no entry like the one before the new ones (paper §5.3).
+    Conflict {
+        /// The `prev_log_index` that was refused.
+        rejected: LogIndex,
+        /// The last index at which the logs may yet agree, as far as the follower can tell: before
+        /// `rejected`, within its log, and of no later term than the refused one.
+        hint_index: LogIndex,
+        /// The term of the follower's entry at `hint_index`.
+        hint_term: Term,
+    },
+    /// The leader's term is over.
+    StaleTerm,
+}
+
+/// What became of a command that was passed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForwardOutcome {
+    /// It took effect, or had before.
+    Done(crate::replica::Outcome),
+    /// It had no effect: the receiver does not lead.
+    NotLeader,
+    /// It had no effect: too much is waiting.
+    Overloaded,
+    /// It may or may not take effect: the receiver lost leadership with the command in its log.
+    Unknown,
+}

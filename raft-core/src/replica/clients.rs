@@ -1,0 +1,116 @@
+//! Who waits for an answer, until when.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use super::Replica;
+use super::event::{Action, Refused, Reply, Token};
+use crate::types::Time;
+
+/// Requests of this node's clients that have no answer yet.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    open: BTreeMap<Token, Open>,
+    deadlines: BTreeSet<(Time, Token)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    deadline: Time,
+    kind: Kind,
+}
+
+/// What the client waits for: it decides what an overdue request is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A command that has not left this replica's hands: it has had no effect.
+    Parked,
+    /// A command in the log, or with the leader: it may take effect.
+    HandedOn,
+    /// A command whose way was lost once: whatever becomes of a later attempt, the first may take effect.
+    Uncertain,
+    /// A question.
+    Read,
+}
+
+impl Clients {
+    /// Requests open at one time at most.
+    pub(super) const MAX: usize = 32_768;
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= Self::MAX
+    }
+
+    pub(super) fn is_open(&self, token: Token) -> bool {
+        self.open.contains_key(&token)
+    }
+
+    pub(super) fn open(&mut self, token: Token, deadline: Time, kind: Kind) {
+        self.open.insert(token, Open { deadline, kind });
+        self.deadlines.insert((deadline, token));
+    }
+
+    pub(super) fn now_is(&mut self, token: Token, kind: Kind) {
+        if let Some(open) = self.open.get_mut(&token)
+            && open.kind != Kind::Uncertain
+        {
+            open.kind = kind;
+        }
+    }
+
+    fn close(&mut self, token: Token) -> Option<Open> {
+        let open = self.open.remove(&token)?;
+        self.deadlines.remove(&(open.deadline, token));
+        Some(open)
+    }
+}
+
+impl Replica {
+    /// Answers a client, unless it has had its answer. Where a command's way was lost once, no later refusal
+    /// is certain.
+    pub(super) fn answer(&mut self, token: Token, reply: Reply) {
+        let Some(open) = self.clients.close(token) else { return };
+        let reply = match reply {
+            Reply::Refused(_) if open.kind == Kind::Uncertain => Reply::Refused(Refused::Unknown),
+            reply => reply,
+        };
+        self.actions.push(Action::Answer { token, reply });
+    }
+
+    /// Answers those whose time is up.
+    pub(super) fn expire_clients(&mut self) {
+        let before = self.clients.open.len();
+        while let Some(&(deadline, token)) = self.clients.deadlines.first()
+            && deadline <= self.now
+        {
+            let refused = match self.clients.open.get(&token).map(|open| open.kind) {
+                Some(Kind::HandedOn | Kind::Uncertain) => Refused::Unknown,
+                Some(Kind::Read) if self.consensus.leader().is_some() => Refused::ReadTimeout,
+                _ => Refused::NoLeader,
+            };
+            self.answer(token, Reply::Refused(refused));
+        }
+        if self.clients.open.len() < before {
+            // Without a leader nothing else takes them out.
+            self.writes.forget_answered(&self.clients);
+            self.reads.forget_answered(&self.clients);
+        }
+    }
+
+    /// Answers everybody. A command that was handed on may still take effect, and its client is told so.
+    pub(super) fn refuse_all(&mut self, reason: Refused) {
+        while let Some((token, open)) = self.clients.open.pop_first() {
+            let may_take_effect = matches!(open.kind, Kind::HandedOn | Kind::Uncertain);
+            let refused = if may_take_effect { Refused::Unknown } else { reason };
+            self.actions.push(Action::Answer { token, reply: Reply::Refused(refused) });
+        }
+        self.clients.deadlines.clear();
+    }
+}

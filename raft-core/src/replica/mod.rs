@@ -1,0 +1,323 @@
+//! The replica: consensus, log, state machine and sessions tied together. Events in, actions out.
+//!
+//! The world outside feeds events in with [`Replica::step`], as many as have come up, and then calls
+//! [`Replica::drain`] once for everything that is to be done. Batching happens by itself: what arrived
+//! together is written, sent and applied together. [`Replica::deadline`] says when it wants to hear from
+//! the clock.
+
+mod apply;
+mod calls;
+mod clients;
+mod event;
+mod reads;
+mod sessions;
+mod storage;
+mod writes;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+pub use event::*;
+pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
+
+use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
+use crate::log::{Identity, Recovered, Writer};
+use crate::message::Message;
+use crate::state_machine::StateMachine;
+use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
+
+use calls::PendingCall;
+use clients::Clients;
+use reads::Reads;
+use sessions::Sessions;
+use storage::Storage;
+use writes::Writes;
+
+/// What a replica is told besides what its disk holds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who votes.
+    pub configuration: Configuration,
+    /// How long to wait.
+    pub timing: Timing,
+    /// The only source of chance: the same seed and events give the same actions.
+    pub seed: u64,
+    /// The time.
+    pub now: Time,
+}
+
+/// A disk's content, as a replica starts from it.
+#[derive(Debug)]
+pub struct Stored {
+    identity: Identity,
+    writer: Writer,
+    hard_state: HardState,
+    log: EntryLog,
+    commit_hint: LogIndex,
+    admitted: bool,
+    peers: BTreeMap<NodeId, Incarnation>,
+}
+
+impl Stored {
+    /// A new directory.
+    #[must_use]
+    pub fn fresh(identity: Identity, writer: Writer) -> Stored {
+        Stored {
+            identity,
+            writer,
+            hard_state: HardState::default(),
+            log: EntryLog::new(Vec::new()),
+            commit_hint: LogIndex::ZERO,
+            admitted: false,
+            peers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Stored {
+    /// The directory's incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.identity.incarnation
+    }
+}
+
+impl From<Recovered> for Stored {
+    fn from(recovered: Recovered) -> Stored {
+        Stored {
+            identity: recovered.identity,
+            writer: recovered.writer,
+            hard_state: recovered.hard_state,
+            log: EntryLog::new(recovered.entries),
+            commit_hint: recovered.commit_hint,
+            admitted: recovered.admitted,
+            peers: recovered.peers,
+        }
+    }
+}
+
+/// One server of the cluster, without the world around it.
+pub struct Replica {
+    now: Time,
+    identity: Identity,
+    consensus: Consensus,
+    storage: Storage,
+    machine: Box<dyn StateMachine>,
+    sessions: Sessions,
+    last_applied: LogIndex,
+    clients: Clients,
+    writes: Writes,
+    reads: Reads,
+    calls: Vec<PendingCall>,
+    stopping: Option<Time>,
+    stopped: bool,
+    failed: Option<String>,
+    actions: Actions,
+}
+
+impl Replica {
+    /// A replica as its disk left it.
+    ///
+    /// # Panics
+    /// When the disk's identity is not in the configuration.
+    #[must_use]
+    pub fn new(stored: Stored, machine: Box<dyn StateMachine>, options: Options) -> Replica {
+        let mut consensus = Consensus::new(Start {
+            id: stored.identity.node_id.clone(),
+            incarnation: stored.identity.incarnation,
+            cluster_id: stored.identity.cluster_id,
+            configuration: options.configuration,
+            timing: options.timing,
+            seed: options.seed,
+            hard_state: stored.hard_state,
+            log: stored.log,
+            commit_index: stored.commit_hint,
+            admitted: stored.admitted,
+            peers: stored.peers,
+            now: options.now,
+        });
+        let first_request = consensus.first_request();
+        Replica {
+            now: options.now,
+            identity: stored.identity,
+            consensus,
+            storage: Storage::new(stored.writer, stored.commit_hint),
+            machine,
+            sessions: Sessions::new(),
+            last_applied: LogIndex::ZERO,
+            clients: Clients::default(),
+            writes: Writes::new(first_request),
+            reads: Reads::new(first_request),
+            calls: Vec::new(),
+            stopping: None,
+            stopped: false,
+            failed: None,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes an event in. What follows from it comes out of [`Replica::drain`].
+    pub fn step(&mut self, now: Time, event: Event) {
+        self.now = self.now.max(now);
+        self.consensus.now = self.now;
+        if self.failed.is_some() {
+            return self.step_failed(event);
+        }
+        match event {
+            Event::Tick => self.tick(),
+            Event::Received { from, incarnation, message } => self.receive(&from, incarnation, message),
+            Event::Connected { peer } if self.is_peer(&peer) => self.consensus.peer_connected(&peer),
+            Event::Disconnected { peer, process_died } if self.is_peer(&peer) => {
+                self.consensus.peer_disconnected(&peer, process_died);
+                self.forget_forwards_to(&peer);
+                self.retry_reads_asked_of(&peer);
+            }
+            Event::Connected { .. } | Event::Disconnected { .. } => {}
+            Event::Called { token, from, call } => self.call(token, &from, call),
+            Event::Persisted(seq) => self.persisted(seq),
+            Event::DiskFailed { reason } => self.fail(reason),
+            Event::Propose { token, deadline, command } => self.propose(token, deadline, command),
+            Event::Query { token, deadline, consistency, query } => {
+                self.query(token, deadline, consistency, query)
+            }
+            Event::Stop { deadline } => self.stop(deadline),
+        }
+        self.consensus.check_invariants();
+    }
+
+    /// Everything to do now, in order.
+    pub fn drain(&mut self) -> Actions {
+        if self.failed.is_none() {
+            self.resume_writes();
+            self.start_reads();
+            self.consensus.flush();
+            self.write();
+            self.apply_committed();
+            self.finish_reads();
+            self.finish_calls();
+            self.release_messages();
+            self.finish_stop();
+            self.consensus.check_invariants();
+            assert!(self.last_applied <= self.consensus.commit_index, "only what is committed is applied");
+        }
+        let notices = self.consensus.take_notices().into_iter().map(Action::Notice);
+        self.actions.extend(notices);
+        core::mem::take(&mut self.actions)
+    }
+
+    /// When [`Event::Tick`] is next due.
+    #[must_use]
+    pub fn deadline(&self) -> Time {
+        if self.failed.is_some() {
+            return Time::from_micros(u64::MAX);
+        }
+        if self.last_applied < self.consensus.commit_index {
+            return self.now;
+        }
+        let others = [
+            self.clients.deadline(),
+            self.hint_deadline(),
+            self.reads.deadline(),
+            self.writes.deadline(),
+            self.stopping,
+        ];
+        others.into_iter().flatten().fold(self.consensus.deadline(), Time::min)
+    }
+
+    fn tick(&mut self) {
+        self.consensus.tick();
+        self.expire_clients();
+    }
+
+    fn is_peer(&self, id: &NodeId) -> bool {
+        *id != self.consensus.id && self.consensus.configuration.contains(id)
+    }
+
+    fn receive(&mut self, from: &NodeId, incarnation: Incarnation, message: Message) {
+        if !self.is_peer(from) || message.term().is_some_and(|term| term > Term::MAX) {
+            return;
+        }
+        match message {
+            Message::Hello(hello) => self.consensus.handle_hello(from, incarnation, &hello),
+            Message::Unwelcome(reason) => self.consensus.handle_unwelcome(from, reason),
+            Message::Welcome { known } => self.consensus.handle_welcome(from, known),
+            _ if !self.consensus.is_acquainted(from, incarnation) => {}
+            Message::ReadIndex { request } => self.read_for_peer(from, request),
+            Message::ReadIndexReply { request, index } => self.read_index_known(from, request, index),
+            Message::Forward { request, command } => self.propose_for_peer(from, request, command),
+            Message::ForwardReply { request, outcome } => self.forward_answered(from, request, outcome),
+            message => self.consensus.receive(from, message),
+        }
+    }
+
+    fn stop(&mut self, deadline: Time) {
+        self.stopping = Some(deadline);
+        self.consensus.begin_transfer(deadline);
+    }
+
+    /// A node may stop once it has handed over, its last words have left (the vote for its successor among
+    /// them) and its clients have their answers, or when time is up.
+    fn finish_stop(&mut self) {
+        let Some(deadline) = self.stopping.filter(|_| !self.stopped) else { return };
+        let is_done = !self.consensus.is_transferring() && self.clients.is_empty() && !self.holds_messages();
+        if is_done || self.now >= deadline {
+            self.stopped = true;
+            self.stopping = None;
+            self.refuse_all(Refused::ShuttingDown);
+            self.actions.push(Action::Stopped);
+        }
+    }
+
+    /// The replica cannot go on: it says so, answers everybody, and is silent from then on.
+    fn fail(&mut self, reason: String) {
+        self.failed = Some(reason.clone());
+        self.consensus.abdicate();
+        self.refuse_all(Refused::Failed);
+        for call in core::mem::take(&mut self.calls) {
+            self.refuse_call(call.token);
+        }
+        self.consensus.notify(Notice::Failed { reason });
+        if self.stopping.take().is_some() {
+            self.actions.push(Action::Stopped);
+        }
+    }
+
+    fn step_failed(&mut self, event: Event) {
+        match event {
+            Event::Propose { token, .. } | Event::Query { token, .. } => {
+                self.actions.push(Action::Answer { token, reply: Reply::Refused(Refused::Failed) });
+            }
+            Event::Called { token, .. } => self.refuse_call(token),
+            Event::Stop { .. } => self.actions.push(Action::Stopped),
+            _ => {}
+        }
+    }
+
+    /// The protocol's state, to look at.
+    #[must_use]
+    pub fn consensus(&self) -> &Consensus {
+        &self.consensus
+    }
+
+    /// The highest log index applied to the state machine.
+    #[must_use]
+    pub fn last_applied(&self) -> LogIndex {
+        self.last_applied
+    }
+
+    /// Why the replica cannot go on, if it cannot.
+    #[must_use]
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Asks the state machine as it is now.
+    #[must_use]
+    pub fn query_machine(&self, query: &Bytes) -> Bytes {
+        self.machine.query(query)
+    }
+}

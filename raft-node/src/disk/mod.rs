@@ -1,0 +1,88 @@
+//! The real disk: carries out on files what the replica asks of the abstract one.
+//!
+//! [`DataDir`] is the locked directory; recovery reads it. [`DiskThread`] then takes it and carries out batch
+//! after batch, flushing once for all that queued up while the last flush ran (group commit). A failure ends
+//! it for good: after a failed flush the kernel may drop what it could not write and call the next flush a
+//! success, so neither trying again nor reporting anything durable afterwards would be honest.
+
+use std::fmt;
+
+use raft_core::disk::{DiskBatch, WriteSeq};
+
+mod data_dir;
+mod files;
+mod memory;
+mod prepare;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+pub use data_dir::{DataDir, DataDirError};
+pub use memory::MemoryDisk;
+pub use thread::{DiskHandle, DiskThread};
+
+/// Where batches go. Batches are carried out in the order they are handed over.
+pub trait Disk: Send {
+    /// Hands a batch over and returns at once. After a failure it does nothing.
+    fn submit(&self, batch: DiskBatch);
+}
+
+/// What a disk reports of the batches it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// All batches up to this one were carried out. Of these, those that asked for `sync` are durable, with
+    /// everything handed over before them.
+    Persisted(WriteSeq),
+    /// An operation failed. Nothing is carried out or reported any more.
+    Failed(DiskFailure),
+}
+
+/// An operation that failed, in words for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {operation} {file}: {error}{}", if *.disk_full { FULL } else { "" })]
+pub struct DiskFailure {
+    /// The file, with its directory.
+    pub file: String,
+    /// What was tried.
+    pub operation: Operation,
+    /// The operating system's words.
+    pub error: String,
+    /// Whether room is all that lacks: no space, a quota, a limit on the size of files.
+    pub disk_full: bool,
+}
+
+const FULL: &str = ". Make room on this disk and start the node again: nothing acknowledged is lost";
+
+/// What a disk does to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Opens it.
+    Open,
+    /// Makes a new segment of zeros.
+    Prepare,
+    /// Writes to it.
+    Write,
+    /// Waits until it is durable.
+    Flush,
+    /// Gives it new content.
+    Replace,
+    /// Removes it.
+    Remove,
+    /// Anything else: the disk's thread came to an end by itself.
+    Work,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Open => "open",
+            Operation::Prepare => "prepare",
+            Operation::Write => "write to",
+            Operation::Flush => "flush",
+            Operation::Replace => "replace",
+            Operation::Remove => "remove",
+            Operation::Work => "go on working on",
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request};
+use matchit::InsertError;
+
+use super::budget::{Budget, Grant};
+use super::connections::Connections;
+use super::input::{self, Media};
+use super::metrics::Metrics;
+use super::percent::{self, Plus};
+use super::problem::Problem;
+use super::query::{Param, Query};
+use super::reply::{self, Body, Response};
+use super::routes::{Endpoint, Routes};
+use super::server::Handler;
+use super::watch::Watch;
+use super::{body, calls, openapi, store};
+use crate::node::{Key, Node};
+
+/// Everything that answering takes.
+pub(super) struct Api {
+    pub(super) node: Node,
+    pub(super) budget: Budget,
+    pub(super) metrics: Metrics,
+    pub(super) connections: Arc<Connections>,
+    pub(super) max_value: usize,
+    routes: Routes,
+}
+
+/// One request on its way through a handler.
+pub(super) struct Call<'a> {
+    pub(super) api: &'a Api,
+    parts: &'a Parts,
+    body: &'a mut Incoming,
+    watch: &'a Watch,
+    path_key: &'a str,
+}
+
+impl Api {
+    pub(super) fn new(node: Node, connections: Arc<Connections>) -> Result<Api, InsertError> {
+        let max_value = node.config().max_value_bytes;
+        let (budget, metrics, routes) = (Budget::new(), Metrics::new(), Routes::new()?);
+        Ok(Api { node, budget, metrics, connections, max_value, routes })
+    }
+
+    async fn dispatch(&self, endpoint: Endpoint, mut call: Call<'_>) -> Result<Response, Problem> {
+        match endpoint {
+            Endpoint::Set => store::set(&mut call).await,
+            Endpoint::Get => store::get(&call).await,
+            Endpoint::Delete => store::delete(&mut call).await,
+            Endpoint::StateMachine => store::state_machine(&call).await,
+            Endpoint::RawGet => store::raw_get(&call).await,
+            Endpoint::RawPut => store::raw_put(&mut call).await,
+            Endpoint::Session => store::session(&mut call).await,
+            Endpoint::Health => calls::health(&call).await,
+            Endpoint::Status => calls::status(&call).await,
+            Endpoint::Why => calls::why(&call).await,
+            Endpoint::Vote => calls::vote(&mut call).await,
+            Endpoint::AppendEntries => calls::append_entries(&mut call).await,
+            Endpoint::Metrics => calls::metrics(&call).await,
+            Endpoint::OpenApi => Ok(reply::json(openapi::document())),
+            Endpoint::Root => Ok(calls::root()),
+            Endpoint::Stream => Err(Problem::bad_request(
+                "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",
+            )),
+        }
+    }
+}
+
+impl Handler for Api {
+    async fn handle(&self, request: Request<Incoming>, watch: &Watch) -> Response {
+        let found = self.routes.find(request.method(), request.uri().path());
+        let endpoint = found.as_ref().ok().map(|(endpoint, _)| *endpoint);
+        if endpoint == Some(Endpoint::Stream) && asks_for_stream(request.headers()) {
+            return take_over(request, &self.node).await;
+        }
+        let position = endpoint.map(|endpoint| endpoint as usize);
+        let path_key_at = found.as_ref().map_or(0, |(_, key)| request.uri().path().len() - key.len());
+        let failure = found.err();
+        let (parts, mut body) = request.into_parts();
+        let answer = match (endpoint, failure) {
+            (Some(endpoint), _) => {
+                let path_key = &parts.uri.path()[path_key_at..];
+                let call = Call { api: self, parts: &parts, body: &mut body, watch, path_key };
+                self.dispatch(endpoint, call).await
+            }
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(Problem::bad_request("the request names nothing")),
+        };
+        let response = answer.unwrap_or_else(|problem| problem.response());
+        if !body.is_end_stream() {
+            tokio::spawn(body::drain(body));
+        }
+        self.metrics.count(position, response.status());
+        response
+    }
+}
+
+fn asks_for_stream(headers: &HeaderMap) -> bool {
+    headers.get(hyper::header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"raft"))
+}
+
+async fn take_over(request: Request<Incoming>, node: &Node) -> Response {
+    let (parts, body) = crate::transport::accept(request, node).await.into_parts();
+    let body = body.collect().await.map(|all| all.to_bytes()).unwrap_or_default();
+    Response::from_parts(parts, Body::from(body))
+}
+
+impl Call<'_> {
+    /// Reads the query, in which only `known` may stand.
+    pub(super) fn query(&self, known: &[Param]) -> Result<Query, Problem> {
+        Query::parse(self.parts.uri.query(), known)
+    }
+
+    /// The headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The key in the path.
+    pub(super) fn key(&self) -> Result<Key, Problem> {
+        let text = percent::decode(self.path_key, Plus::Literal)
+            .map_err(|error| Problem::bad_request(format!("the key in the path {error}")))?;
+        input::key(&text)
+    }
+
+    /// Reads a body of one of the media types.
+    pub(super) async fn body(
+        &mut self,
+        accepted: &[Media],
+    ) -> Result<(Bytes, Media, Option<Grant>), Problem> {
+        let media = input::media(&self.parts.headers, accepted)?;
+        let limit = body::limit(self.api.max_value);
+        let (data, grant) = body::read(self.body, limit, &self.api.budget, self.watch).await?;
+        Ok((data, media, grant))
+    }
+}

@@ -1,0 +1,101 @@
+//! Counters and gauges for Prometheus.
+
+use std::sync::atomic::AtomicU64;
+
+use hyper::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::routes::ROUTES;
+use crate::node::{Role, Status};
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NodeLabels {
+    node_id: String,
+    version: &'static str,
+}
+
+/// What is counted while the server runs.
+pub(super) struct Metrics {
+    family: Family<RequestLabels, Counter>,
+    /// By route, then by class of status; the last row is for requests that no route fits. Looked up once
+    /// here, so that a request costs one addition.
+    requests: Vec<[Counter; 5]>,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Metrics {
+        let family = Family::<RequestLabels, Counter>::default();
+        let known = ROUTES.iter().map(|route| (route.method, route.path));
+        let requests = known
+            .chain([("other", "other")])
+            .map(|(method, route)| {
+                CLASSES.map(|status| family.get_or_create_owned(&RequestLabels { method, route, status }))
+            })
+            .collect();
+        Metrics { family, requests }
+    }
+
+    /// Counts a request by its route's position in [`ROUTES`].
+    pub(super) fn count(&self, route: Option<usize>, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        if let Some(row) = self.requests.get(route.unwrap_or(ROUTES.len())) {
+            row[class].inc();
+        }
+    }
+
+    /// The text of `/metrics`.
+    pub(super) fn render(&self, status: &Status, connections: usize) -> String {
+        let mut registry = Registry::with_prefix("raft");
+        registry.register(
+            "http_requests",
+            "Requests answered, by route and class of status",
+            self.family.clone(),
+        );
+        let info = Family::<NodeLabels, Gauge>::default();
+        let labels = NodeLabels { node_id: status.node_id.to_string(), version: status.version };
+        info.get_or_create(&labels).set(1);
+        registry.register("node_info", "Always 1: which node this is", info);
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let gauge = Gauge::<u64, AtomicU64>::default();
+            gauge.set(value);
+            registry.register(name, help, gauge);
+        };
+        gauge("http_connections", "Open connections of clients", connections as u64);
+        gauge("term", "The latest term this node has seen", status.term.0);
+        gauge("is_leader", "1 on the leader", u64::from(status.state == Role::Leader));
+        gauge("has_leader", "1 where this node knows a leader", u64::from(status.leader_id.is_some()));
+        gauge("failed", "1 where this node has stopped working", u64::from(status.failed.is_some()));
+        gauge("commit_index", "The highest log index known to be committed", status.commit_index.0);
+        gauge("last_applied", "The highest log index applied", status.last_applied.0);
+        gauge("last_log_index", "The highest log index present", status.last_log_index.0);
+        gauge("snapshot_index", "The last log index covered by a snapshot", status.snapshot_index.0);
+        gauge("log_length", "Entries in the log", status.log_length);
+        gauge("keys", "Keys in the store", status.keys);
+        gauge("members", "Members of the cluster", status.members.len() as u64);
+        let uptime = Gauge::<f64, AtomicU64>::default();
+        uptime.set(status.uptime_ms as f64 / 1000.0);
+        registry.register("uptime_seconds", "Seconds since the node started", uptime);
+        self.finish(&registry)
+    }
+
+    fn finish(&self, registry: &Registry) -> String {
+        let mut text = String::with_capacity(16 << 10);
+        // Writing into a String has no way to fail.
+        let _ = encode(&mut text, registry);
+        text
+    }
+}

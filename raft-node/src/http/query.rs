@@ -1,0 +1,225 @@
+//! Query parameters.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::percent::{self, Plus};
+use super::problem::Problem;
+use super::value::BytesAs;
+use crate::node::Consistency;
+
+/// The longest time a client may ask a request to take, in milliseconds.
+pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;
+
+/// A parameter that some endpoint takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Param {
+    Consistency,
+    TimeoutMs,
+    Prefix,
+    Limit,
+    After,
+    Values,
+    BytesAs,
+}
+
+impl Param {
+    /// Its name in the query.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Param::Consistency => "consistency",
+            Param::TimeoutMs => "timeout_ms",
+            Param::Prefix => "prefix",
+            Param::Limit => "limit",
+            Param::After => "after",
+            Param::Values => "values",
+            Param::BytesAs => "bytes",
+        }
+    }
+
+    fn named(self, name: &str) -> bool {
+        self.name() == name
+    }
+}
+
+/// Everything a query may say, with the defaults of what it left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) consistency: Consistency,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) prefix: String,
+    pub(crate) limit: u32,
+    pub(crate) after: Option<String>,
+    pub(crate) values: bool,
+    pub(crate) bytes_as: BytesAs,
+}
+
+impl Default for Query {
+    fn default() -> Query {
+        Query {
+            consistency: Consistency::Linearizable,
+            timeout: None,
+            prefix: String::new(),
+            limit: u32::MAX,
+            after: None,
+            values: true,
+            bytes_as: BytesAs::Text,
+        }
+    }
+}
+
+impl Query {
+    /// Reads a query of an endpoint that takes the parameters `known`.
+    ///
+    /// # Errors
+    /// 400, naming the parameter: one that is unknown, given twice, or has a value it cannot have.
+    pub(crate) fn parse(text: Option<&str>, known: &[Param]) -> Result<Query, Problem> {
+        let mut query = Query::default();
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(query) };
+        let mut seen = Vec::new();
+        for part in text.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (name, value) = (decode(name, name)?, decode(value, name)?);
+            let Some(param) = known.iter().copied().find(|param| param.named(&name)) else {
+                return Err(unknown(&name, known));
+            };
+            if seen.contains(&param) {
+                return Err(Problem::bad_request(format!(
+                    "the query parameter {name} is there more than once"
+                )));
+            }
+            seen.push(param);
+            query.take(param, value)?;
+        }
+        Ok(query)
+    }
+
+    fn take(&mut self, param: Param, value: Cow<'_, str>) -> Result<(), Problem> {
+        match param {
+            Param::Consistency => {
+                self.consistency = match &*value {
+                    "linearizable" => Consistency::Linearizable,
+                    "stale" => Consistency::Stale,
+                    _ => return Err(bad(param, &value, "linearizable or stale")),
+                };
+            }
+            Param::TimeoutMs => {
+                let millis = number(&value).filter(|ms| (1..=MAX_TIMEOUT_MS).contains(ms));
+                let millis = millis.ok_or_else(|| bad(param, &value, "a whole number from 1 to 60000"))?;
+                self.timeout = Some(Duration::from_millis(millis));
+            }
+            Param::Limit => {
+                let limit = number(&value).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+                self.limit =
+                    limit.ok_or_else(|| bad(param, &value, "a whole number from 1 to 4294967295"))?;
+            }
+            Param::Prefix => self.prefix = value.into_owned(),
+            Param::After => self.after = Some(value.into_owned()),
+            Param::Values => {
+                self.values = match &*value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(bad(param, &value, "true or false")),
+                };
+            }
+            Param::BytesAs => {
+                self.bytes_as = match &*value {
+                    "text" => BytesAs::Text,
+                    "base64" => BytesAs::Base64,
+                    _ => return Err(bad(param, &value, "text or base64")),
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn decode<'a>(text: &'a str, name: &str) -> Result<Cow<'a, str>, Problem> {
+    percent::decode(text, Plus::Space)
+        .map_err(|error| Problem::bad_request(format!("the query parameter {} {error}", shown(name))))
+}
+
+fn bad(param: Param, value: &str, expected: &str) -> Problem {
+    let name = param.name();
+    Problem::bad_request(format!("the query parameter {name} is {}: it must be {expected}", shown(value)))
+}
+
+fn unknown(name: &str, known: &[Param]) -> Problem {
+    let known = known.iter().map(|param| param.name()).collect::<Vec<_>>().join(", ");
+    let advice = if known.is_empty() { "none is known here".into() } else { format!("known here: {known}") };
+    Problem::bad_request(format!("the query parameter {} is not known ({advice})", shown(name)))
+}
+
+/// What a client sent, fit for an error message.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(80).collect();
+    format!("{short:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[Param] = &[
+        Param::Consistency,
+        Param::TimeoutMs,
+        Param::Prefix,
+        Param::Limit,
+        Param::After,
+        Param::Values,
+        Param::BytesAs,
+    ];
+
+    #[test]
+    fn everything_has_a_default() {
+        for text in [None, Some(""), Some("&")] {
+            assert_eq!(Query::parse(text, &[]), Ok(Query::default()));
+        }
+    }
+
+    #[test]
+    fn what_is_given_is_taken() {
+        let text = "consistency=stale&timeout_ms=60000&prefix=a%2Fb+c&limit=10\
+                    &after=%C3%A9&values=false&bytes=base64";
+        let expected = Query {
+            consistency: Consistency::Stale,
+            timeout: Some(Duration::from_secs(60)),
+            prefix: "a/b c".into(),
+            limit: 10,
+            after: Some("é".into()),
+            values: false,
+            bytes_as: BytesAs::Base64,
+        };
+        assert_eq!(Query::parse(Some(text), ALL), Ok(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (text, name) in [
+            ("consistency=eventual", "consistency"),
+            ("consistency", "consistency"),
+            ("timeout_ms=0", "timeout_ms"),
+            ("timeout_ms=60001", "timeout_ms"),
+            ("timeout_ms=+5", "timeout_ms"),
+            ("timeout_ms=1e3", "timeout_ms"),
+            ("limit=0", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=4294967296", "limit"),
+            ("values=yes", "values"),
+            ("bytes=hex", "bytes"),
+            ("prefix=%zz", "prefix"),
+            ("prefix=a&prefix=b", "prefix"),
+            ("limmit=1", "limmit"),
+            ("Limit=1", "Limit"),
+        ] {
+            let problem = Query::parse(Some(text), ALL).unwrap_err();
+            assert!(problem.detail.contains(name), "{text}: {}", problem.detail);
+        }
+        let problem = Query::parse(Some("prefix=a"), &[Param::TimeoutMs]).unwrap_err();
+        assert!(problem.detail.contains("prefix") && problem.detail.contains("timeout_ms"));
+    }
+}

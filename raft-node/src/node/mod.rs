@@ -1,0 +1,325 @@
+//! The handle to a running node: the one thing that HTTP, Python, C and the shell all open.
+
+mod api;
+mod driver;
+mod explain;
+mod start;
+mod status;
+
+pub use api::*;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use raft_core::entry::Command;
+use raft_core::kv;
+use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
+use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply};
+use raft_core::types::{Incarnation, NodeId, Time};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::Config;
+use crate::error::{RequestError, StartError};
+
+/// Requests and messages waiting for the replica at most; past that, clients are told so at once.
+const INBOX: usize = 16_384;
+
+/// How long a node that stops waits for its leadership to be taken over and its clients to be answered.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A running node. Cheap to clone; all clones are the same node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    inbox: mpsc::Sender<Input>,
+    /// The origin of the replica's time.
+    origin: Instant,
+    life: watch::Receiver<Life>,
+    /// Set by [`Node::stop`], for a node whose replica no longer listens.
+    let_go: watch::Sender<bool>,
+}
+
+/// Whether a node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// It cannot go on, and says so to everybody who asks.
+    Failed(String),
+    Stopped,
+}
+
+/// What the replica's thread is given.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Propose { command: Command, deadline: Time, respond: oneshot::Sender<Answer> },
+    Query { query: Bytes, deadline: Time, consistency: Consistency, respond: oneshot::Sender<Answer> },
+    Call { from: NodeId, call: Call, respond: oneshot::Sender<CallReply> },
+    Status { respond: oneshot::Sender<Status> },
+    Explain { respond: oneshot::Sender<Explanation> },
+    Received { from: NodeId, incarnation: Incarnation, messages: Vec<Message> },
+    Connected { peer: NodeId },
+    Disconnected { peer: NodeId, process_died: bool },
+    Stop,
+}
+
+/// The replica's answer to a client; with `NoLeader`, what is in the way.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    reply: Reply,
+    obstacle: Option<String>,
+}
+
+impl Node {
+    /// Binds the port, opens and recovers the data directory, and runs the node on threads of its own.
+    ///
+    /// # Errors
+    /// See [`StartError`]: nothing is left running.
+    pub fn start(config: Config) -> Result<Node, StartError> {
+        start::start(config)
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn inbox(&self) -> mpsc::Sender<Input> {
+        self.shared.inbox.clone()
+    }
+
+    fn deadline(&self, timeout: Option<Duration>) -> Time {
+        let now = driver::elapsed(self.shared.origin);
+        now + timeout.unwrap_or(self.shared.config.request_timeout)
+    }
+
+    /// Sets a key, through whichever node leads, and waits until that is committed and applied.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; only `Unknown` leaves open whether it happened.
+    pub async fn set(&self, key: Key, value: Value, options: WriteOptions) -> Result<Written, RequestError> {
+        let (size, limit) = (value.len(), self.shared.config.max_value_bytes);
+        if size > limit {
+            return Err(RequestError::TooLarge { what: "the value", size, limit });
+        }
+        let outcome = self.propose(kv::Command::Set { key, value }.encode(), options).await?;
+        match answer_of(&outcome)? {
+            kv::Answer::Set => Ok(Written { revision: outcome.index }),
+            other => Err(misfit(other)),
+        }
+    }
+
+    /// Deletes a key, likewise.
+    ///
+    /// # Errors
+    /// As [`Node::set`].
+    pub async fn delete(&self, key: Key, options: WriteOptions) -> Result<Deleted, RequestError> {
+        let outcome = self.propose(kv::Command::Delete { key }.encode(), options).await?;
+        match answer_of(&outcome)? {
+            kv::Answer::Deleted(deleted) => Ok(Deleted { deleted, revision: outcome.index }),
+            other => Err(misfit(other)),
+        }
+    }
+
+    /// Opens a session for numbered writes. Opening it again does no harm.
+    ///
+    /// # Errors
+    /// As [`Node::set`].
+    pub async fn open_session(
+        &self,
+        client: ClientId,
+        timeout: Option<Duration>,
+    ) -> Result<(), RequestError> {
+        let session = Some(SessionStep { client, sequence: Sequence::Open });
+        let outcome = self.propose(Bytes::new(), WriteOptions { session, timeout }).await?;
+        match outcome.result {
+            CommandResult::SessionOpen => Ok(()),
+            _ => answer_of(&outcome).map(|_| ()),
+        }
+    }
+
+    async fn propose(&self, data: Bytes, options: WriteOptions) -> Result<Outcome, RequestError> {
+        let command = Command { session: options.session, data };
+        let deadline = self.deadline(options.timeout);
+        let answer = self.ask(|respond| Input::Propose { command, deadline, respond }).await?;
+        match answer.ok_or(RequestError::Unknown)? {
+            Answer { reply: Reply::Done(outcome), .. } => Ok(outcome),
+            answer => Err(refusal(answer)),
+        }
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn get(&self, key: Key, options: ReadOptions) -> Result<Option<Item>, RequestError> {
+        match self.query(&kv::Query::Get { key }, options).await? {
+            kv::QueryAnswer::Item(item) => Ok(item),
+            other => Err(misfit(other)),
+        }
+    }
+
+    /// Lists a part of the store.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn list(&self, request: ListRequest, options: ReadOptions) -> Result<ListPage, RequestError> {
+        let ListRequest { prefix, after, limit, values } = request;
+        match self.query(&kv::Query::List { prefix, after, limit, values }, options).await? {
+            kv::QueryAnswer::Page(page) => Ok(page),
+            other => Err(misfit(other)),
+        }
+    }
+
+    async fn query(&self, query: &kv::Query, options: ReadOptions) -> Result<kv::QueryAnswer, RequestError> {
+        let (query, consistency) = (query.encode(), options.consistency);
+        let deadline = self.deadline(options.timeout);
+        let answer = self.ask(|respond| Input::Query { query, deadline, consistency, respond }).await?;
+        match answer.ok_or(RequestError::ReadTimeout)? {
+            Answer { reply: Reply::Found(found), .. } => Ok(kv::QueryAnswer::decode(&found)),
+            answer => Err(refusal(answer)),
+        }
+    }
+
+    /// Hands a request to the replica and waits for its answer; none if the replica's thread ended meanwhile.
+    async fn ask<T>(
+        &self,
+        input: impl FnOnce(oneshot::Sender<T>) -> Input,
+    ) -> Result<Option<T>, RequestError> {
+        let (respond, answer) = oneshot::channel();
+        match self.shared.inbox.try_send(input(respond)) {
+            Ok(()) => Ok(answer.await.ok()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(RequestError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(self.gone()),
+        }
+    }
+
+    fn gone(&self) -> RequestError {
+        match &*self.shared.life.borrow() {
+            Life::Failed(reason) => RequestError::Failed { reason: reason.clone() },
+            Life::Running | Life::Stopped => RequestError::ShuttingDown,
+        }
+    }
+
+    /// The node's view of itself and its cluster. Answers also when there is no leader, and after a failure.
+    pub async fn status(&self) -> Status {
+        let (respond, answer) = oneshot::channel();
+        // A status is worth waiting for: it is asked for when the node is busy.
+        if self.shared.inbox.send(Input::Status { respond }).await.is_ok()
+            && let Ok(status) = answer.await
+        {
+            return status;
+        }
+        status::of_stopped(&self.shared.config, self.shared.origin, &self.gone())
+    }
+
+    /// Why there is no leader, and what would help.
+    pub async fn explain(&self) -> Explanation {
+        let (respond, answer) = oneshot::channel();
+        if self.shared.inbox.send(Input::Explain { respond }).await.is_ok()
+            && let Ok(explanation) = answer.await
+        {
+            return explanation;
+        }
+        explain::of_stopped(&self.shared.config.node_id, &self.gone())
+    }
+
+    /// The documented form of RequestVote: answered by the same core as a peer's.
+    ///
+    /// # Errors
+    /// `NotAMember` for a stranger; `Invalid` for a term that no peer could have reached.
+    pub async fn request_vote(&self, from: NodeId, request: RequestVote) -> Result<VoteReply, RequestError> {
+        match self.call(from, Call::RequestVote(request)).await? {
+            CallReply::Vote(reply) => Ok(reply),
+            other => Err(call_refused(other)),
+        }
+    }
+
+    /// The documented form of AppendEntries.
+    ///
+    /// # Errors
+    /// As [`Node::request_vote`].
+    pub async fn append_entries(
+        &self,
+        from: NodeId,
+        request: AppendEntries,
+    ) -> Result<AppendOutcome, RequestError> {
+        match self.call(from, Call::AppendEntries(request)).await? {
+            CallReply::Append { term, result } => Ok(match result {
+                AppendResult::Matched { match_index } => AppendOutcome { term, success: true, match_index },
+                AppendResult::Conflict { .. } | AppendResult::StaleTerm => {
+                    AppendOutcome { term, success: false, match_index: raft_core::types::LogIndex::ZERO }
+                }
+            }),
+            other => Err(call_refused(other)),
+        }
+    }
+
+    async fn call(&self, from: NodeId, call: Call) -> Result<CallReply, RequestError> {
+        if from == self.shared.config.node_id || !self.shared.config.peers.contains_key(&from) {
+            return Err(RequestError::NotAMember { node_id: from });
+        }
+        let answer = self.ask(|respond| Input::Call { from, call, respond }).await?;
+        answer.ok_or_else(|| self.gone())
+    }
+
+    /// Hands leadership over if this node leads, then stops serving and waits until all is on disk.
+    pub async fn stop(&self) {
+        self.shared.let_go.send_replace(true);
+        let _ = self.shared.inbox.send(Input::Stop).await;
+        let mut life = self.shared.life.clone();
+        let _ = life.wait_for(|life| *life == Life::Stopped).await;
+    }
+
+    /// Waits until the node has stopped, by [`Node::stop`] or by a failure it cannot go on after.
+    ///
+    /// # Errors
+    /// The failure.
+    pub async fn stopped(&self) -> Result<(), RequestError> {
+        let mut life = self.shared.life.clone();
+        match life.wait_for(|life| *life != Life::Running).await.as_deref() {
+            Ok(Life::Failed(reason)) => Err(RequestError::Failed { reason: reason.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The store's answer to a command that was executed.
+fn answer_of(outcome: &Outcome) -> Result<kv::Answer, RequestError> {
+    match &outcome.result {
+        CommandResult::Answer(answer) => Ok(kv::Answer::decode(answer)),
+        CommandResult::SessionExpired => Err(RequestError::SessionExpired),
+        CommandResult::SequenceReused => Err(RequestError::SequenceReused),
+        CommandResult::CommandDiffers | CommandResult::SessionOpen => Err(RequestError::CommandDiffers),
+    }
+}
+
+fn misfit(answer: impl std::fmt::Debug) -> RequestError {
+    RequestError::Failed { reason: format!("the store gave an answer of another kind: {answer:?}") }
+}
+
+fn refusal(answer: Answer) -> RequestError {
+    let obstacle = answer.obstacle.unwrap_or_default();
+    match answer.reply {
+        Reply::Refused(Refused::NoLeader) => RequestError::NoLeader { reason: obstacle },
+        Reply::Refused(Refused::Unknown) => RequestError::Unknown,
+        Reply::Refused(Refused::ReadTimeout) => RequestError::ReadTimeout,
+        Reply::Refused(Refused::Overloaded) => RequestError::Overloaded,
+        Reply::Refused(Refused::ShuttingDown) => RequestError::ShuttingDown,
+        Reply::Refused(Refused::Failed) => RequestError::Failed { reason: obstacle },
+        other => misfit(other),
+    }
+}
+
+fn call_refused(reply: CallReply) -> RequestError {
+    match reply {
+        CallReply::Refused { reason } => RequestError::Invalid(reason),
+        other => misfit(other),
+    }
+}

@@ -1,0 +1,230 @@
+//! Starting a node: port, data directory, recovery, threads.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use raft_core::consensus::Configuration;
+use raft_core::kv::Store;
+use raft_core::log::{Identity, LogOptions, Recovery, create, recover};
+use raft_core::replica::{Options, Replica, Stored};
+use raft_core::types::{Incarnation, NodeId};
+use tokio::sync::{mpsc, watch};
+
+use super::driver::{self, Driver};
+use super::{INBOX, Life, Node, Shared};
+use crate::config::{Config, Storage};
+use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk};
+use crate::error::StartError;
+use crate::http;
+use crate::transport::{LinkStates, dial_all};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// What the node's thread is started with.
+struct Parts {
+    node: Node,
+    replica: Replica,
+    disk: Box<dyn Disk>,
+    completions: mpsc::UnboundedReceiver<Completion>,
+    incarnation: Incarnation,
+    inbox: mpsc::Receiver<super::Input>,
+    listener: TcpListener,
+    life: watch::Sender<Life>,
+}
+
+pub(super) fn start(config: Config) -> Result<Node, StartError> {
+    config.validate()?;
+    let listener = listen(&config.host, config.port)?;
+    let (stored, dir) = open(&config)?;
+    let origin = Instant::now();
+    let incarnation = stored.incarnation();
+    let replica = Replica::new(
+        stored,
+        Box::new(Store::new()),
+        Options {
+            configuration: Configuration::new(config.peers.keys().cloned()),
+            timing: config.timing,
+            seed: random()?,
+            now: driver::elapsed(origin),
+        },
+    );
+    let (report, completions) = mpsc::unbounded_channel();
+    // Nobody listens once the node has ended, and then nobody needs to.
+    let report = move |completion| drop(report.send(completion));
+    let disk: Box<dyn Disk> = match dir {
+        Some(dir) => Box::new(DiskThread::spawn(dir, report)?),
+        None => Box::new(MemoryDisk::new(report)),
+    };
+    let (inbox_sender, inbox) = mpsc::channel(INBOX);
+    let (life, life_seen) = watch::channel(Life::Running);
+    let node = Node {
+        shared: Arc::new(Shared {
+            config,
+            inbox: inbox_sender,
+            origin,
+            life: life_seen,
+            let_go: watch::Sender::new(false),
+        }),
+    };
+    let parts = Parts {
+        node: node.clone(),
+        replica,
+        disk,
+        completions,
+        incarnation,
+        inbox,
+        listener,
+        life: life.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("raft-node".to_owned()).spawn(move || {
+        // A defect must reach whoever asks the node as a failure, not tear down the host's process.
+        let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(parts))));
+        if let Err(panic) = ran {
+            life.send_replace(Life::Failed(describe_panic(&*panic)));
+        }
+    })?;
+    Ok(node)
+}
+
+async fn run(parts: Parts) {
+    let Parts { node, replica, disk, completions, incarnation, inbox, listener, life } = parts;
+    let config = node.config();
+    let states = LinkStates::default();
+    let outgoing = dial_all(config, incarnation, &states, &node.shared.inbox);
+    let (shut_down, shutting_down) = watch::channel(false);
+    let workers = (config.io_threads > 0).then(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(config.io_threads).enable_all().build()
+    });
+    let serve = {
+        let node = node.clone();
+        async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => http::serve(listener, node, shutting_down).await,
+                Err(error) => tracing::error!(%error, "cannot serve"),
+            }
+        }
+    };
+    let workers = match workers.transpose() {
+        Ok(workers) => workers,
+        Err(error) => {
+            life.send_replace(Life::Failed(format!("cannot start the threads for sockets: {error}")));
+            return;
+        }
+    };
+    let server = match &workers {
+        Some(workers) => workers.spawn(serve),
+        None => tokio::spawn(serve),
+    };
+    let driver = Driver::new(node.clone(), replica, disk, outgoing, states, life.clone());
+    // Its own task, so that a failed assertion ends it and not the server, which then says why.
+    let driven = tokio::spawn(driver.run(inbox, completions)).await;
+    if let Err(ended) = driven {
+        let reason = ended.try_into_panic().map_or_else(|e| e.to_string(), |panic| describe_panic(&*panic));
+        tracing::error!(reason, "the node has failed");
+        life.send_replace(Life::Failed(reason));
+        // Whoever asks is told. The host decides when to end.
+        let _ = node.shared.let_go.subscribe().wait_for(|let_go| *let_go).await;
+    }
+    shut_down.send_replace(true);
+    let _ = server.await;
+    if let Some(workers) = workers {
+        workers.shutdown_background();
+    }
+    life.send_replace(Life::Stopped);
+}
+
+fn describe_panic(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    format!("a defect: {text}. Please report it; the data directory is as it was")
+}
+
+/// A seed or incarnation from the operating system.
+fn random() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System(std::io::Error::other(error.to_string())))
+}
+
+/// Listens on the address, so that a taken port is known before anything else is touched.
+fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
+    let failed = |reason: String| StartError::Listen { address: format!("{host}:{port}"), reason };
+    let addresses = (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?;
+    let mut last = failed("the name has no address".to_owned());
+    for address in addresses {
+        match bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = failed(explain_bind(&error, port)),
+        }
+    }
+    Err(last)
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    // A node that was killed may listen again at once, though its last connections linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn explain_bind(error: &std::io::Error, port: u16) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!(
+                "the port is in use; stop what listens there (ss -ltnp 'sport = :{port}' shows it) or choose another"
+            )
+        }
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("not permitted; ports below 1024 need privileges, and {port} may be reserved")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Opens what the node has stored, or makes it.
+fn open(config: &Config) -> Result<(Stored, Option<DataDir>), StartError> {
+    match &config.storage {
+        Storage::Directory(path) => open_directory(path, &config.node_id),
+        Storage::Ephemeral => {
+            let identity = Identity::new(config.node_id.clone(), Incarnation(random()?));
+            let (writer, _) = create(&identity, LogOptions::default());
+            Ok((Stored::fresh(identity, writer), None))
+        }
+    }
+}
+
+fn open_directory(path: &Path, node_id: &NodeId) -> Result<(Stored, Option<DataDir>), StartError> {
+    let unusable = |error: &dyn std::fmt::Display| StartError::DataDirectory(error.to_string());
+    let dir = DataDir::open(path).map_err(|error| unusable(&error))?;
+    let damaged = |error: &dyn std::fmt::Display| StartError::Damaged(format!("{}: {error}", path.display()));
+    let stored = match recover(&dir, node_id, LogOptions::default()).map_err(|error| damaged(&error))? {
+        Recovery::Empty => {
+            let identity = Identity::new(node_id.clone(), Incarnation(random()?));
+            let (writer, ops) = create(&identity, LogOptions::default());
+            dir.apply(&ops).map_err(|error| unusable(&error))?;
+            Stored::fresh(identity, writer)
+        }
+        Recovery::Found(recovered) => {
+            if let Some(torn) = &recovered.torn {
+                let (file, offset, bytes) = (&torn.file, torn.offset, torn.dropped_bytes);
+                tracing::warn!(
+                    file,
+                    offset,
+                    bytes,
+                    "cut off a write that a crash left unfinished; nothing acknowledged was in it"
+                );
+            }
+            dir.apply(&recovered.repairs).map_err(|error| unusable(&error))?;
+            Stored::from(*recovered)
+        }
+    };
+    Ok((stored, Some(dir)))
+}

@@ -1,0 +1,107 @@
+//! What a node shows of itself.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use raft_core::consensus::Consensus;
+use raft_core::kv;
+use raft_core::replica::{Replica, Role};
+use raft_core::types::{LogIndex, NodeId, Term, Time};
+
+use super::{MemberStatus, Node, PeerStatus, Status};
+use crate::config::Config;
+use crate::error::RequestError;
+use crate::transport::LinkStates;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time) -> Status {
+    let (config, consensus) = (node.config(), replica.consensus());
+    let log = consensus.log();
+    let members = config.peers.iter().map(|(id, address)| member(config, id, address)).collect();
+    Status {
+        node_id: config.node_id.clone(),
+        state: consensus.role(),
+        term: consensus.term(),
+        leader_id: consensus.leader().cloned(),
+        leader_address: consensus.leader().map(|leader| address_of(config, leader)),
+        voted_for: consensus.hard_state().voted_for.clone(),
+        commit_index: consensus.commit_index(),
+        last_applied: replica.last_applied(),
+        last_log_index: log.last_index(),
+        last_log_term: log.last_term(),
+        log_length: log.last_index().0,
+        snapshot_index: LogIndex::ZERO,
+        first_log_index: log.first_index(),
+        keys: keys(replica),
+        uptime_ms: millis(now),
+        version: VERSION,
+        cluster_id: consensus.cluster_id(),
+        failed: replica.failed().map(ToOwned::to_owned),
+        members,
+        peers: peers(consensus, states, now),
+    }
+}
+
+/// Of a node whose thread has ended.
+pub(super) fn of_stopped(config: &Config, origin: Instant, reason: &RequestError) -> Status {
+    Status {
+        node_id: config.node_id.clone(),
+        state: Role::Follower,
+        term: Term(0),
+        leader_id: None,
+        leader_address: None,
+        voted_for: None,
+        commit_index: LogIndex::ZERO,
+        last_applied: LogIndex::ZERO,
+        last_log_index: LogIndex::ZERO,
+        last_log_term: Term(0),
+        log_length: 0,
+        snapshot_index: LogIndex::ZERO,
+        first_log_index: LogIndex::ZERO,
+        keys: 0,
+        uptime_ms: u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX),
+        version: VERSION,
+        cluster_id: None,
+        failed: Some(reason.to_string()),
+        members: config.peers.iter().map(|(id, address)| member(config, id, address)).collect(),
+        peers: BTreeMap::new(),
+    }
+}
+
+fn member(config: &Config, id: &NodeId, address: &str) -> MemberStatus {
+    let address = if *id == config.node_id { config.advertised() } else { address };
+    MemberStatus { node_id: id.clone(), address: address.to_owned(), role: "voter" }
+}
+
+fn address_of(config: &Config, id: &NodeId) -> String {
+    config.peers.get(id).map(|address| member(config, id, address).address).unwrap_or_default()
+}
+
+fn keys(replica: &Replica) -> u64 {
+    let nothing = kv::Query::List { prefix: String::new(), after: None, limit: 0, values: false };
+    match kv::QueryAnswer::decode(&replica.query_machine(&nothing.encode())) {
+        kv::QueryAnswer::Page(page) => page.keys,
+        _ => 0,
+    }
+}
+
+fn millis(time: Time) -> u64 {
+    time.as_micros() / 1000
+}
+
+fn peers(consensus: &Consensus, states: &LinkStates, now: Time) -> BTreeMap<NodeId, PeerStatus> {
+    let Some(leadership) = consensus.leadership() else { return BTreeMap::new() };
+    let peer = |(id, progress): (&NodeId, &raft_core::consensus::progress::Progress)| {
+        let contact = now.since(progress.last_contact).as_millis();
+        let status = PeerStatus {
+            match_index: progress.match_index,
+            next_index: progress.next_index,
+            last_contact_ms: progress.answered.then(|| u64::try_from(contact).unwrap_or(u64::MAX)),
+            reachable: states.of(id).connected,
+            state: if Consensus::is_probing(progress) { "probe" } else { "replicate" },
+        };
+        (id.clone(), status)
+    };
+    leadership.progress().iter().map(peer).collect()
+}

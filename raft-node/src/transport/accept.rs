@@ -1,0 +1,122 @@
+//! The called side of a stream: checks who calls, then passes on what is said.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use raft_core::types::{Incarnation, NodeId};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{frame, header};
+use crate::node::{Input, Node};
+
+/// How long the connection may take to become a stream after it was accepted as one.
+const UPGRADE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Answers a request to open a stream, and serves the stream if it is granted.
+pub(crate) async fn accept(request: Request<Incoming>, node: &Node) -> Response<Full<Bytes>> {
+    let (from, incarnation) = match check(request.headers(), node) {
+        Ok(caller) => caller,
+        Err((status, reason)) => {
+            tracing::debug!(%status, reason, "refused a stream");
+            return refusal(status, &reason);
+        }
+    };
+    let inbox = node.inbox();
+    tokio::spawn(async move {
+        match timeout(UPGRADE_TIMEOUT, hyper::upgrade::on(request)).await {
+            Ok(Ok(upgraded)) => {
+                let reason = receive(TokioIo::new(upgraded), &from, incarnation, &inbox).await;
+                tracing::debug!(peer = %from, reason, "the peer's stream to this node ended");
+            }
+            Ok(Err(error)) => tracing::debug!(peer = %from, %error, "a stream did not come about"),
+            Err(_) => tracing::debug!(peer = %from, "a stream did not come about in time"),
+        }
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, hyper::header::HeaderValue::from_static("raft"));
+    response
+}
+
+fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), (StatusCode, String)> {
+    let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let protocol = text("upgrade").unwrap_or_default();
+    if !protocol.eq_ignore_ascii_case("raft") {
+        return Err(bad(format!("streams here are opened with Upgrade: raft, not {protocol:?}")));
+    }
+    let version = text(header::VERSION).unwrap_or_default();
+    if version.parse() != Ok(frame::VERSION) {
+        let ours = frame::VERSION;
+        return Err(bad(format!(
+            "the caller speaks version {version:?} of the stream; this node speaks {ours}"
+        )));
+    }
+    let own = &node.config().node_id;
+    let to = text(header::TO).unwrap_or_default();
+    if to != own.as_str() {
+        let reason = format!("this node is {own}, and {to:?} was called: correct the address in --peers");
+        return Err((StatusCode::FORBIDDEN, reason));
+    }
+    let from = text(header::FROM).unwrap_or_default();
+    let from = NodeId::new(from).map_err(|error| bad(error.to_string()))?;
+    if from == *own || !node.config().peers.contains_key(&from) {
+        let reason =
+            format!("{from} is not another member of this cluster: give every node the same --peers");
+        return Err((StatusCode::FORBIDDEN, reason));
+    }
+    let incarnation = text(header::INCARNATION).and_then(|text| u64::from_str_radix(text, 16).ok());
+    let incarnation = incarnation.ok_or_else(|| bad("the caller's incarnation is missing".to_owned()))?;
+    Ok((from, Incarnation(incarnation)))
+}
+
+fn refusal(status: StatusCode, reason: &str) -> Response<Full<Bytes>> {
+    let code = if status == StatusCode::FORBIDDEN { "forbidden" } else { "bad_request" };
+    let body = serde_json::json!({
+        "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(),
+        "detail": reason, "code": code,
+    });
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Passes messages on until the stream ends; returns why it did.
+async fn receive(
+    mut stream: impl AsyncRead + Unpin,
+    from: &NodeId,
+    incarnation: Incarnation,
+    inbox: &mpsc::Sender<Input>,
+) -> String {
+    let mut received = BytesMut::with_capacity(64 << 10);
+    loop {
+        let mut messages = Vec::new();
+        loop {
+            match frame::decode(&mut received) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => return error.to_string(),
+            }
+        }
+        if !messages.is_empty() {
+            let input = Input::Received { from: from.clone(), incarnation, messages };
+            // Waiting here makes the peer wait: its stream fills up.
+            if inbox.send(input).await.is_err() {
+                return "this node is stopping".to_owned();
+            }
+        }
+        match stream.read_buf(&mut received).await {
+            Ok(0) => return "closed by the peer".to_owned(),
+            Ok(_) => {}
+            Err(error) => return error.to_string(),
+        }
+    }
+}
