@@ -8,6 +8,7 @@ mod error;
 mod http;
 pub mod node;
 mod transport;
+pub mod value;
 
 pub use config::Config;
 pub use error::{RequestError, StartError};

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::connection::Answer;
 use super::error::ClientError;
-use crate::http::json::push_string;
-use crate::http::{percent, value};
+use crate::http::percent;
 use crate::node::{Consistency, Deleted, Item, Key, Value, Written};
+use crate::value::{self, push_string};
 
 /// Which part of the store to list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::json::parse;
 use super::problem::{Code, Problem};
-use super::value;
 use crate::node::{ClientId, Key, Sequence, SessionStep, Value};
+use crate::value::{self, InvalidJson};
 
 /// Names a write, so that its repetition happens once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -61,7 +61,7 @@ pub(crate) fn key(text: &str) -> Result<Key, Problem> {
 /// Reads the body of `POST /api/set`.
 pub(crate) fn parse_set(body: &Bytes, max_value: usize) -> Result<(Key, Value), Problem> {
     let set: SetBody<'_> = parse(body)?;
-    Ok((key(&set.key)?, value::from_json(body, set.value.get(), max_value)?))
+    Ok((key(&set.key)?, value_in(body, set.value.get(), max_value)?))
 }
 
 /// Reads the body of `POST /api/delete`.
@@ -83,11 +83,35 @@ pub(crate) fn parse_raw(body: Bytes, media: Media, max_value: usize) -> Result<V
         Media::Json => {
             let text: &RawValue = serde_json::from_slice(&body)
                 .map_err(|error| Problem::bad_request(format!("the body is not one JSON value: {error}")))?;
-            value::check_readable(text.get().as_bytes())?;
+            value::check_readable(text.get().as_bytes()).map_err(|error| unreadable(&error))?;
             Value::Json(body.slice_ref(text.get().as_bytes()))
         }
     };
-    value::within(value, max_value)
+    within(value, max_value)
+}
+
+/// Reads field `value`, which stands in `body`.
+///
+/// # Errors
+/// 413 when it is over `max_value` bytes, 400 when common readers of JSON could not read it back.
+pub(crate) fn value_in(body: &Bytes, text: &str, max_value: usize) -> Result<Value, Problem> {
+    let value = value::decode(body, text);
+    if let Value::Json(text) = &value {
+        value::check_readable(text).map_err(|error| unreadable(&error))?;
+    }
+    within(value, max_value)
+}
+
+fn unreadable(error: &InvalidJson) -> Problem {
+    Problem::bad_request(format!("field `value` {error}"))
+}
+
+/// Refuses a value over its limit.
+fn within(value: Value, limit: usize) -> Result<Value, Problem> {
+    if value.len() > limit {
+        return Err(Problem::too_large("the value", value.len(), limit));
+    }
+    Ok(value)
 }
 
 /// The media types that bodies may have.

@@ -22,7 +22,6 @@ mod routes;
 mod rpc;
 mod server;
 pub(crate) mod store;
-pub(crate) mod value;
 mod watch;
 
 use std::sync::Arc;

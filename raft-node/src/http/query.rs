@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::percent::{self, Plus};
 use super::problem::Problem;
-use super::value::BytesAs;
 use crate::node::Consistency;
+use crate::value::BytesAs;
 
 /// The longest time a client may ask a request to take, in milliseconds.
 pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;

@@ -10,9 +10,9 @@ use raft_core::types::{LogIndex, NodeId, Term};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::input;
 use super::json::parse;
 use super::problem::{Code, Problem};
-use super::{input, value};
 
 /// No log gets this long, and sums of two such indices cannot overflow.
 const MAX_INDEX: u64 = 1 << 62;
@@ -134,7 +134,7 @@ fn parse_command(body: &Bytes, text: &RawValue, max_value: usize) -> Result<kv::
     let key = input::key(&command.key)?;
     match (&*command.op, command.value) {
         ("set", Some(text)) => {
-            Ok(kv::Command::Set { key, value: value::from_json(body, text.get(), max_value)? })
+            Ok(kv::Command::Set { key, value: input::value_in(body, text.get(), max_value)? })
         }
         ("set", None) => Err(Problem::bad_request("missing field `value` of the command")),
         ("delete", None) => Ok(kv::Command::Delete { key }),

@@ -5,12 +5,12 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTION
 use super::api::Call;
 use super::budget::LISTING;
 use super::input::{self, Media};
-use super::json::{push_number, push_string};
+use super::json::push_number;
 use super::problem::{Code, Problem};
 use super::query::{Param, Query};
 use super::reply::{self, Body, Response};
-use super::value::{BytesAs, push_json};
 use crate::node::{Deleted, Item, Key, ListPage, ListRequest, ReadOptions, Value, WriteOptions, Written};
+use crate::value::{BytesAs, push_json, push_string};
 
 /// The revision of a raw value.
 pub(crate) const RAFT_REVISION: HeaderName = HeaderName::from_static("raft-revision");

@@ -1,6 +1,7 @@
 //! `raft-server client demo`: the basic operations, through each node, with what came back.
 
 use raft_node::client::{Client, ClientConfig, Consistency, Item};
+use raft_node::value::string_to_json;
 
 use super::{print, show};
 use crate::failure::{Failure, NO};
@@ -87,7 +88,7 @@ async fn through_each(nodes: &[Through]) -> Result<(), Failure> {
     say("\n3. Any node takes any request\n")?;
     for writer in nodes {
         let key = key(&format!("from_{}", writer.name));
-        let json = show::json_string(&format!("hello from {}", writer.name));
+        let json = string_to_json(&format!("hello from {}", writer.name));
         writer.client.set(&key, &json).await?;
         let mut readers = Vec::new();
         for reader in nodes {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use raft_node::client::{Client, ClientConfig, ClientError, Consistency};
 use raft_node::config::MAX_VALUE_BYTES;
+use raft_node::value::string_to_json;
 
 use crate::failure::{Failure, NO, UNAVAILABLE, USAGE};
 use args::{ClientCommand, Freshness, Output};
@@ -97,7 +98,7 @@ fn read_value(value: String, json: bool) -> Result<Given, Failure> {
     let data = if value == "-" { read_stdin()? } else { value.into_bytes() };
     match (String::from_utf8(data), json) {
         (Ok(text), true) => Ok(Given::Json(text)),
-        (Ok(text), false) => Ok(Given::Json(show::json_string(&text))),
+        (Ok(text), false) => Ok(Given::Json(string_to_json(&text))),
         (Err(_), true) => Err(Failure::usage("the value is not JSON: it is not UTF-8")),
         (Err(error), false) => Ok(Given::Bytes(error.into_bytes())),
     }

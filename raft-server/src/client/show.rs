@@ -2,20 +2,14 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use raft_node::client::{Deleted, Explanation, Item, NodeView, Status, Value};
+use raft_node::value::{BytesAs, to_json};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::args::Output;
 use crate::failure::{Failure, NO};
-
-/// A text as the JSON string that it is.
-pub(super) fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
 
 fn line(value: &serde_json::Value) -> Vec<u8> {
     format!("{value}\n").into_bytes()
@@ -85,13 +79,7 @@ fn bare(value: &Value) -> Vec<u8> {
 
 /// The JSON of a value: bytes are a string where they are UTF-8, else base64.
 pub(super) fn as_json(value: &Value) -> String {
-    match value {
-        Value::Json(text) => String::from_utf8_lossy(text).into_owned(),
-        Value::Bytes(data) => match std::str::from_utf8(data) {
-            Ok(text) => json_string(text),
-            Err(_) => json!({ "$base64": STANDARD.encode(data) }).to_string(),
-        },
-    }
+    to_json(value, BytesAs::Text)
 }
 
 /// Keys, one a line.
