@@ -150,11 +150,25 @@ pub fn documented_cluster() -> BTreeMap<NodeId, String> {
 /// # Errors
 /// When a part cannot be read, or an id or address is there twice.
 pub fn parse_peers(text: &str) -> Result<BTreeMap<NodeId, String>, ConfigError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let pairs: Vec<(&str, &str)> = parts
+        .map(|part| part.split_once('=').ok_or_else(|| ConfigError::PeerSyntax { part: part.to_owned() }))
+        .collect::<Result<_, _>>()?;
+    if pairs.is_empty() {
+        return Err(ConfigError::PeerSyntax { part: text.to_owned() });
+    }
+    check_peers(pairs)
+}
+
+/// Takes a list of members, each an id and a `HOST:PORT`.
+///
+/// # Errors
+/// When an id or address is not one, or is there twice.
+pub fn check_peers<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<BTreeMap<NodeId, String>, ConfigError> {
     let mut peers: BTreeMap<NodeId, String> = BTreeMap::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let Some((id, address)) = part.split_once('=') else {
-            return Err(ConfigError::PeerSyntax { part: part.to_owned() });
-        };
+    for (id, address) in pairs {
         let (node_id, address) = (NodeId::new(id.trim())?, address.trim().to_owned());
         split_address(&address)?;
         if let Some((first, _)) = peers.iter().find(|(_, known)| **known == address) {
@@ -163,9 +177,6 @@ pub fn parse_peers(text: &str) -> Result<BTreeMap<NodeId, String>, ConfigError> 
         if peers.insert(node_id.clone(), address).is_some() {
             return Err(ConfigError::DuplicatePeer { node_id });
         }
-    }
-    if peers.is_empty() {
-        return Err(ConfigError::PeerSyntax { part: text.to_owned() });
     }
     Ok(peers)
 }

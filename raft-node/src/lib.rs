@@ -1,12 +1,15 @@
 //! A running Raft node: threads, files, sockets, the HTTP API, and the client that talks to it.
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 pub mod client;
 pub mod config;
 pub mod disk;
 mod error;
+mod failure;
 mod http;
 pub mod node;
+mod session;
 mod transport;
 pub mod value;
 

@@ -7,8 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use raft_node::client::blocking::Client;
-use raft_node::client::{ClientConfig, ClientError, Consistency, ListOptions, Value};
+use raft_node::client::{Client, ClientConfig, ClientError, Consistency, ListOptions, Value};
 use raft_node::config::Storage;
 use raft_node::core::types::NodeId;
 use raft_node::{Config, Node};
@@ -358,30 +357,31 @@ fn noise_and_idle_connections_do_no_harm() {
 #[test]
 fn the_client_over_a_running_node() {
     let node = Running::start();
-    let client = node.client();
-    let first = client.set("a", "{\"x\": 1.0}").unwrap();
-    let second = client.set_bytes("b/é", vec![0, 255]).unwrap();
+    node.runtime.block_on(use_the_client(&node, node.client()));
+}
+
+async fn use_the_client(node: &Running, client: Client) {
+    let first = client.set("a", "{\"x\": 1.0}").await.unwrap();
+    let second = client.set_bytes("b/é", vec![0, 255]).await.unwrap();
     assert!(second.revision > first.revision);
-    let item = client.get("a").unwrap().unwrap();
+    let item = client.get("a").await.unwrap().unwrap();
     assert_eq!((item.value, item.revision), (Value::Json("{\"x\": 1.0}".into()), first.revision));
-    assert_eq!(client.get("b/é").unwrap().unwrap().value, Value::Bytes(vec![0, 255].into()));
-    assert_eq!(client.get("c").unwrap(), None);
-    let page = client.list(&ListOptions { limit: Some(1), ..ListOptions::default() }).unwrap();
+    assert_eq!(client.get("b/é").await.unwrap().unwrap().value, Value::Bytes(vec![0, 255].into()));
+    assert_eq!(client.get("c").await.unwrap(), None);
+    let page = client.list(&ListOptions { limit: Some(1), ..ListOptions::default() }).await.unwrap();
     assert_eq!(page.entries, [("a".to_owned(), Some(Value::Json("{\"x\": 1.0}".into())))]);
     assert!(page.more);
-    assert_eq!(client.keys("").unwrap(), ["a", "b/é"]);
-    assert!(client.delete("a").unwrap().deleted);
-    assert!(!client.delete("a").unwrap().deleted);
-    assert_eq!(client.status().unwrap().keys, 1);
-    assert_eq!(client.status_of_all().unwrap()[0].status.as_ref().unwrap().state, "leader");
-    assert_eq!(client.health(&node.address).unwrap().leader_id.as_deref(), Some("node_0"));
-    assert!(client.why().unwrap().ok);
-    let large = client.set_bytes("k", vec![0; (1 << 20) + 1]).unwrap_err();
+    assert_eq!(client.keys("").await.unwrap(), ["a", "b/é"]);
+    assert!(client.delete("a").await.unwrap().deleted);
+    assert!(!client.delete("a").await.unwrap().deleted);
+    assert_eq!(client.status().await.unwrap().keys, 1);
+    assert_eq!(client.status_of_all().await[0].status.as_ref().unwrap().state, "leader");
+    assert_eq!(client.health(&node.address).await.unwrap().leader_id.as_deref(), Some("node_0"));
+    assert!(client.why().await.unwrap().ok);
+    let large = client.set_bytes("k", vec![0; (1 << 20) + 1]).await.unwrap_err();
     assert!(matches!(large, ClientError::Problem { status: 413, .. }), "{large:?}");
-    node.runtime.block_on(node.node.stop());
-    let mut client = client;
-    client.set_timeout(Duration::from_millis(300));
-    client.set_consistency(Consistency::Stale);
-    let gone = client.get("a").unwrap_err();
+    node.node.stop().await;
+    let client = client.with_timeout(Duration::from_millis(300)).with_consistency(Consistency::Stale);
+    let gone = client.get("a").await.unwrap_err();
     assert!(matches!(gone, ClientError::Unreachable { .. }), "{gone:?}");
 }

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::Replica;
-use super::event::{Action, Refused, Reply, Token};
+use super::event::{Action, CommandResult, Refused, Reply, Token};
 use crate::types::Time;
 
 /// Requests of this node's clients that have no answer yet.
@@ -78,7 +78,9 @@ impl Replica {
     pub(super) fn answer(&mut self, token: Token, reply: Reply) {
         let Some(open) = self.clients.close(token) else { return };
         let reply = match reply {
-            Reply::Refused(_) if open.kind == Kind::Uncertain => Reply::Refused(Refused::Unknown),
+            reply if open.kind == Kind::Uncertain && !tells_what_happened(&reply) => {
+                Reply::Refused(Refused::Unknown)
+            }
             reply => reply,
         };
         self.actions.push(Action::Answer { token, reply });
@@ -112,5 +114,70 @@ impl Replica {
             self.actions.push(Action::Answer { token, reply: Reply::Refused(refused) });
         }
         self.clients.deadlines.clear();
+    }
+}
+
+/// Whether the reply to the last attempt at a command holds for all of them. A session that is not known (any
+/// longer), or whose number was, says nothing about an attempt before.
+fn tells_what_happened(reply: &Reply) -> bool {
+    match reply {
+        Reply::Done(outcome) => {
+            !matches!(outcome.result, CommandResult::SessionExpired | CommandResult::SequenceReused)
+        }
+        Reply::Found(_) => true,
+        Reply::Refused(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::consensus::{Configuration, Timing};
+    use crate::kv::Store;
+    use crate::log::{Identity, LogOptions, create};
+    use crate::replica::{Options, Outcome, Stored};
+    use crate::types::{Incarnation, LogIndex, NodeId};
+
+    fn replica() -> Replica {
+        let id = NodeId::new("n1").unwrap();
+        let identity = Identity::new(id.clone(), Incarnation(1));
+        let (writer, _) = create(&identity, LogOptions::default());
+        let options = Options {
+            configuration: Configuration::new([id]),
+            timing: Timing::default(),
+            seed: 1,
+            now: Time::from_micros(0),
+        };
+        Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options)
+    }
+
+    fn told(kind: Kind, reply: Reply) -> Reply {
+        let mut replica = replica();
+        replica.clients.open(Token(1), Time::from_micros(1), kind);
+        replica.answer(Token(1), reply);
+        let answers: Vec<Action> = replica.actions;
+        match answers.into_iter().next() {
+            Some(Action::Answer { reply, .. }) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn after_a_lost_attempt_no_refusal_is_certain() {
+        let done = |result| Reply::Done(Outcome { index: LogIndex(9), result });
+        for refusal in [
+            Reply::Refused(Refused::NoLeader),
+            Reply::Refused(Refused::Overloaded),
+            done(CommandResult::SessionExpired),
+            done(CommandResult::SequenceReused),
+        ] {
+            assert_eq!(told(Kind::HandedOn, refusal.clone()), refusal);
+            assert_eq!(told(Kind::Uncertain, refusal), Reply::Refused(Refused::Unknown));
+        }
+        let executed = done(CommandResult::Answer(bytes::Bytes::new()));
+        assert_eq!(told(Kind::Uncertain, executed.clone()), executed);
     }
 }

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::connection::{Answer, Endpoint, Lost};
 use super::error::{ClientError, EndpointFailure};
-use super::session::Ticket;
 use crate::http::input::{IDEMPOTENCY_ANSWERED_BELOW, IDEMPOTENCY_KEY, IDEMPOTENCY_SEQUENCE};
 use crate::http::problem::SESSION_EXPIRED;
+use crate::session::Ticket;
 
 /// The least time an attempt gets, if there is as much.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(500);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::session::NoRandomNumbers;
+
 /// Why a call failed. Each message is one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -57,6 +59,12 @@ pub enum ClientError {
     /// A resource of the operating system could not be had.
     #[error("{0}")]
     System(String),
+}
+
+impl From<NoRandomNumbers> for ClientError {
+    fn from(error: NoRandomNumbers) -> ClientError {
+        ClientError::System(error.to_string())
+    }
 }
 
 /// What went wrong at one endpoint.

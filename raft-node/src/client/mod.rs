@@ -5,12 +5,10 @@
 //! numbered in a session that the cluster keeps (dissertation §6.3), so that one that is repeated after its
 //! answer was lost happens once.
 
-pub mod blocking;
 mod call;
 mod connection;
 mod error;
 mod reports;
-mod session;
 mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
@@ -24,12 +22,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::session::Session;
 use call::{Arrival, Ask, Endpoints, Journey};
 use connection::{Answer, Endpoint};
-use session::Session;
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -62,7 +61,7 @@ impl Default for ClientConfig {
 }
 
 /// A client of a cluster. Cheap to clone; clones share connections and session. Must be used within a tokio
-/// runtime with I/O and time; see [`blocking`] for one that need not.
+/// runtime with I/O and time; see [`blocking`](crate::blocking) for one that need not.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -119,6 +118,12 @@ impl Client {
         Client { timeout, ..self.clone() }
     }
 
+    /// How long a call may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The same client with another consistency of reads.
     #[must_use]
     pub fn with_consistency(&self, consistency: Consistency) -> Client {
@@ -137,6 +142,17 @@ impl Client {
     pub async fn set(&self, key: &str, json: &str) -> Result<Written, ClientError> {
         let body = wire::json_value(json)?;
         self.put(key, JSON, body).await
+    }
+
+    /// Sets a key to a value.
+    ///
+    /// # Errors
+    /// As [`Client::set`].
+    pub async fn set_value(&self, key: &str, value: Value) -> Result<Written, ClientError> {
+        match value {
+            Value::Json(text) => self.put(key, JSON, text).await,
+            Value::Bytes(data) => self.put(key, BYTES, data).await,
+        }
     }
 
     /// Sets a key to bytes.
@@ -211,6 +227,12 @@ impl Client {
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         wire::report(&self.read("/api/status".to_owned(), false).await?)
+    }
+
+    /// The text of a node's JSON document, such as `/api/status`, from whichever node answers first.
+    pub(crate) async fn document(&self, target: &str) -> Result<String, ClientError> {
+        let answer = self.read(target.to_owned(), false).await?;
+        wire::report::<&RawValue>(&answer).map(|document| document.get().to_owned())
     }
 
     /// The view of the node at one of the endpoints.

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::blocking::{self, Store as _};
 
 /// A request as a scripted server saw it.
 #[derive(Clone, Debug)]
@@ -375,15 +376,18 @@ fn the_blocking_client_blocks_and_does_not_panic_in_a_runtime() {
     let server = runtime.block_on(Scripted::start(|_, _| done()));
     let endpoints = vec![server.address.clone()];
     let client = blocking::Client::new(ClientConfig { endpoints, ..config(5000) }).unwrap();
+    let one = || crate::value::from_json("1").unwrap();
+    let call = blocking::Call::default();
     let revisions: Vec<_> = std::thread::scope(|scope| {
-        let writers: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| client.set("k", "1").unwrap().revision.0)).collect();
+        let writers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| client.set("k", one(), blocking::Call::default()).unwrap().revision.0))
+            .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     assert_eq!(revisions, [7; 4]);
     let mut numbers: Vec<_> = server.numbers().into_iter().map(|number| number.1).collect();
     numbers.sort();
     assert_eq!(numbers, ["1", "2", "3", "4"]);
-    let inside = runtime.block_on(async move { client.set("k", "1") });
-    assert!(matches!(inside, Err(ClientError::InvalidInput(_))), "{inside:?}");
+    let inside = runtime.block_on(async move { client.set("k", one(), call) }).unwrap_err();
+    assert_eq!(inside.code, blocking::FailureCode::BadRequest, "{inside:?}");
 }

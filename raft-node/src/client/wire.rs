@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use raft_core::types::LogIndex;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -139,7 +138,7 @@ pub(super) fn session_body(client: &str) -> Bytes {
 }
 
 /// Reads an answer that is one JSON document.
-pub(super) fn report<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
+pub(super) fn report<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, ClientError> {
     serde_json::from_slice(&answer.body).map_err(|error| unreadable(answer, &error.to_string()))
 }
 

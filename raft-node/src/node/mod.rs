@@ -9,9 +9,11 @@ mod status;
 pub use api::*;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use raft_core::entry::Command;
 use raft_core::kv;
 use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
@@ -43,6 +45,9 @@ struct Shared {
     life: watch::Receiver<Life>,
     /// Set by [`Node::stop`], for a node whose replica no longer listens.
     let_go: watch::Sender<bool>,
+    /// Its sender is gone when the node's thread has nothing left to do but to end.
+    ended: watch::Receiver<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Whether a node runs.
@@ -275,6 +280,27 @@ impl Node {
         let _ = self.shared.inbox.send(Input::Stop).await;
         let mut life = self.shared.life.clone();
         let _ = life.wait_for(|life| *life == Life::Stopped).await;
+    }
+
+    /// Tells the node to stop, and does not wait.
+    pub(crate) fn begin_stop(&self) {
+        self.shared.let_go.send_replace(true);
+        if let Err(mpsc::error::TrySendError::Full(stop)) = self.shared.inbox.try_send(Input::Stop) {
+            let inbox = self.inbox();
+            // Without a thread to wait in, the node goes on until its process ends.
+            drop(std::thread::Builder::new().spawn(move || inbox.blocking_send(stop)));
+        }
+    }
+
+    /// Waits until the node's threads have ended, which they do once it has stopped.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.shared.ended.clone();
+        while ended.changed().await.is_ok() {}
+        let thread = self.shared.thread.lock().take();
+        if let Some(thread) = thread {
+            // A panic in it has been reported as the node's failure.
+            let _ = thread.join();
+        }
     }
 
     /// Waits until the node has stopped, by [`Node::stop`] or by a failure it cannot go on after.

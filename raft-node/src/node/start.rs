@@ -4,13 +4,15 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use raft_core::consensus::Configuration;
 use raft_core::kv::Store;
 use raft_core::log::{Identity, LogOptions, Recovery, create, recover};
 use raft_core::replica::{Options, Replica, Stored};
 use raft_core::types::{Incarnation, NodeId};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{self, Driver};
@@ -23,6 +25,10 @@ use crate::transport::{LinkStates, dial_all};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
+
+/// How long a node that has stopped waits for work on other threads that cannot be called off: a name that
+/// is being resolved.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 /// What the node's thread is started with.
 struct Parts {
@@ -61,6 +67,7 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
     };
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let (life, life_seen) = watch::channel(Life::Running);
+    let (end, ended) = watch::channel(());
     let node = Node {
         shared: Arc::new(Shared {
             config,
@@ -68,6 +75,8 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
             origin,
             life: life_seen,
             let_go: watch::Sender::new(false),
+            ended,
+            thread: Mutex::new(None),
         }),
     };
     let parts = Parts {
@@ -81,17 +90,24 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
         life: life.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("raft-node".to_owned()).spawn(move || {
+    let thread = std::thread::Builder::new().name("raft-node".to_owned()).spawn(move || {
         // A defect must reach whoever asks the node as a failure, not tear down the host's process.
-        let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(parts))));
-        if let Err(panic) = ran {
-            life.send_replace(Life::Failed(describe_panic(&*panic)));
+        match catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(parts)))) {
+            Ok(Some(workers)) => workers.shutdown_timeout(LAST_WORK),
+            Ok(None) => {}
+            Err(panic) => {
+                life.send_replace(Life::Failed(describe_panic(&*panic)));
+            }
         }
+        runtime.shutdown_timeout(LAST_WORK);
+        drop(end);
     })?;
+    *node.shared.thread.lock() = Some(thread);
     Ok(node)
 }
 
-async fn run(parts: Parts) {
+/// Runs the node until it has stopped. Gives back the threads for sockets, which cannot be waited for here.
+async fn run(parts: Parts) -> Option<Runtime> {
     let Parts { node, replica, disk, completions, incarnation, inbox, listener, life } = parts;
     let config = node.config();
     let states = LinkStates::default();
@@ -113,7 +129,7 @@ async fn run(parts: Parts) {
         Ok(workers) => workers,
         Err(error) => {
             life.send_replace(Life::Failed(format!("cannot start the threads for sockets: {error}")));
-            return;
+            return None;
         }
     };
     let server = match &workers {
@@ -132,10 +148,8 @@ async fn run(parts: Parts) {
     }
     shut_down.send_replace(true);
     let _ = server.await;
-    if let Some(workers) = workers {
-        workers.shutdown_background();
-    }
     life.send_replace(Life::Stopped);
+    workers
 }
 
 fn describe_panic(panic: &(dyn std::any::Any + Send)) -> String {

@@ -1,4 +1,5 @@
-//! The session that makes each write of a client happen once, however often it is sent (dissertation §6.3).
+//! The session that makes each write of a client, or of a program with a node in it, happen once, however
+//! often it is sent (dissertation §6.3).
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,11 +8,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::error::ClientError;
+/// The operating system gives no random numbers to name a session by.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gives no random numbers: {0}")]
+pub(crate) struct NoRandomNumbers(getrandom::Error);
 
 /// A client's session: opened at the first write, and anew when the cluster has forgotten it.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     numbers: Mutex<Option<Arc<Numbers>>>,
     /// Held while a session is being opened, so that writes that begin together open one.
     opening: tokio::sync::Mutex<()>,
@@ -33,16 +37,17 @@ struct State {
 
 /// The number of one write. Dropping it says that the write will not be sent again.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     numbers: Arc<Numbers>,
     number: u64,
 }
 
 impl Session {
     /// A number for a new write. `open` tells the cluster of a new session by its name.
-    pub(super) async fn begin<F>(&self, open: impl FnOnce(String) -> F) -> Result<Ticket, ClientError>
+    pub(crate) async fn begin<F, E>(&self, open: impl FnOnce(String) -> F) -> Result<Ticket, E>
     where
-        F: Future<Output = Result<(), ClientError>>,
+        F: Future<Output = Result<(), E>>,
+        E: From<NoRandomNumbers>,
     {
         if let Some(ticket) = self.next() {
             return Ok(ticket);
@@ -64,7 +69,7 @@ impl Session {
     }
 
     /// The cluster does not know the session of this ticket: the next write opens another.
-    pub(super) fn forget(&self, ticket: &Ticket) {
+    pub(crate) fn forget(&self, ticket: &Ticket) {
         let mut current = self.numbers.lock();
         if current.as_ref().is_some_and(|numbers| Arc::ptr_eq(numbers, &ticket.numbers)) {
             *current = None;
@@ -84,17 +89,17 @@ impl Numbers {
 
 impl Ticket {
     /// The session's name.
-    pub(super) fn client(&self) -> &str {
+    pub(crate) fn client(&self) -> &str {
         &self.numbers.client
     }
 
     /// The write's number.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// All writes below this number are done with.
-    pub(super) fn answered_below(&self) -> u64 {
+    pub(crate) fn answered_below(&self) -> u64 {
         self.numbers.state.lock().open.first().copied().unwrap_or(self.number)
     }
 }
@@ -105,11 +110,9 @@ impl Drop for Ticket {
     }
 }
 
-fn random_name() -> Result<String, ClientError> {
+fn random_name() -> Result<String, NoRandomNumbers> {
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        ClientError::System(format!("the operating system gives no random numbers: {error}"))
-    })?;
+    getrandom::fill(&mut bytes).map_err(NoRandomNumbers)?;
     let mut name = String::with_capacity(32);
     for byte in bytes {
         // Writing into a String has no way to fail.
@@ -121,9 +124,10 @@ fn random_name() -> Result<String, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::ClientError;
 
     async fn begin(session: &Session) -> Ticket {
-        session.begin(async |_| Ok(())).await.unwrap()
+        session.begin(async |_| Ok::<(), ClientError>(())).await.unwrap()
     }
 
     #[tokio::test]
@@ -149,7 +153,7 @@ mod tests {
                 .begin(async |name| {
                     opened.lock().push(name);
                     tokio::task::yield_now().await;
-                    Ok(())
+                    Ok::<(), ClientError>(())
                 })
                 .await
                 .unwrap()

@@ -1,0 +1,71 @@
+//! The blocking client.
+
+use super::wait::Waiter;
+use super::{Call, Deleted, Failure, Item, Store, Value, Written};
+use crate::client::{self, ClientConfig};
+
+/// A blocking [`client::Client`].
+#[derive(Debug)]
+pub struct Client {
+    client: client::Client,
+    waiter: Waiter,
+}
+
+impl Client {
+    /// Makes a client. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// `BadRequest` where there is no endpoint, one is not `HOST:PORT`, or the timeout is zero.
+    pub fn new(config: ClientConfig) -> Result<Client, Failure> {
+        Ok(Client { client: client::Client::new(config)?, waiter: Waiter::new(true)? })
+    }
+
+    /// The async client behind this one.
+    #[must_use]
+    pub fn inner(&self) -> &client::Client {
+        &self.client
+    }
+
+    /// Waits for anything the async client does, set as the call says.
+    ///
+    /// # Errors
+    /// As the async client, and see [`Call::interrupted`].
+    pub fn wait<T>(
+        &self,
+        call: Call<'_>,
+        work: impl AsyncFnOnce(client::Client) -> Result<T, client::ClientError>,
+    ) -> Result<T, Failure> {
+        let mut client = self.client.clone();
+        client = client.with_timeout(call.time(client.timeout())?);
+        if let Some(consistency) = call.consistency {
+            client = client.with_consistency(consistency);
+        }
+        self.waiter.wait(call, async { work(client).await.map_err(Failure::from) })
+    }
+}
+
+impl Store for Client {
+    fn set(&self, key: &str, value: Value, call: Call<'_>) -> Result<Written, Failure> {
+        self.wait(call, async |client| client.set_value(key, value).await)
+    }
+
+    fn get(&self, key: &str, call: Call<'_>) -> Result<Option<Item>, Failure> {
+        self.wait(call, async |client| client.get(key).await)
+    }
+
+    fn delete(&self, key: &str, call: Call<'_>) -> Result<Deleted, Failure> {
+        self.wait(call, async |client| client.delete(key).await)
+    }
+
+    fn keys(&self, prefix: &str, call: Call<'_>) -> Result<Vec<String>, Failure> {
+        self.wait(call, async |client| client.keys(prefix).await)
+    }
+
+    fn status(&self, call: Call<'_>) -> Result<String, Failure> {
+        self.wait(call, async |client| client.document("/api/status").await)
+    }
+
+    fn explain(&self, call: Call<'_>) -> Result<String, Failure> {
+        self.wait(call, async |client| client.document("/api/why").await)
+    }
+}

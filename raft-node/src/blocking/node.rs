@@ -1,0 +1,200 @@
+//! The blocking node.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::wait::Waiter;
+use super::{Call, Deleted, Failure, FailureCode, Item, Store, Value, Written};
+use crate::config::Config;
+use crate::error::RequestError;
+use crate::node::{self, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions};
+use crate::session::{Session, Ticket};
+
+/// How long after a call's deadline the node may take to say so.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often a write is begun anew because the cluster did not know its session.
+const SESSIONS_PER_WRITE: usize = 3;
+/// Keys in one page of a listing.
+const PAGE: u32 = 10_000;
+/// How long a stop may take: the node's own bound, and what its threads need to end.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A blocking [`node::Node`]. Its writes are numbered in a session, so that each happens once though the
+/// leader may change meanwhile. Dropping it stops the node.
+#[derive(Debug)]
+pub struct Node {
+    node: node::Node,
+    session: Session,
+    waiter: Waiter,
+}
+
+impl Node {
+    /// Starts a node on threads of its own. It need not have a leader yet.
+    ///
+    /// # Errors
+    /// `Config`, `Listen`, `DataDirectory`, `Damaged` or `System`: nothing is left running.
+    pub fn start(config: Config) -> Result<Node, Failure> {
+        let waiter = Waiter::new(false)?;
+        Ok(Node { node: node::Node::start(config)?, session: Session::default(), waiter })
+    }
+
+    /// The async node behind this one.
+    #[must_use]
+    pub fn inner(&self) -> &node::Node {
+        &self.node
+    }
+
+    /// Hands leadership over if this node leads, stops it, and waits until its threads have ended. A node
+    /// that has stopped stays stopped; stopping it again does nothing.
+    ///
+    /// # Errors
+    /// `Timeout` where its threads do not end within 10 seconds (a disk that hangs), and `Interrupted`.
+    pub fn stop(&self, call: Call<'_>) -> Result<(), Failure> {
+        let deadline = Instant::now() + call.time(STOP)?;
+        self.waiter.wait(call, async {
+            let late = |_| {
+                let detail = "the node was told to stop and has not yet: its disk may hang";
+                Failure::new(FailureCode::Timeout, detail)
+            };
+            timeout_at(deadline, self.node.stop()).await.map_err(late)?;
+            timeout_at(deadline, self.node.ended()).await.map_err(late)
+        })
+    }
+
+    /// A node's calls end by themselves at their deadline; this one does so whatever happens to the node.
+    async fn by<T>(
+        deadline: Instant,
+        late: FailureCode,
+        work: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, Failure> {
+        match timeout_at(deadline + GRACE, work).await {
+            Ok(done) => done.map_err(Failure::from),
+            Err(_) => Err(Failure::new(late, "the node did not answer in time")),
+        }
+    }
+
+    fn deadline(&self, call: Call<'_>) -> Result<Instant, Failure> {
+        Ok(Instant::now() + call.time(self.node.config().request_timeout)?)
+    }
+
+    fn read_options(call: Call<'_>, deadline: Instant) -> ReadOptions {
+        ReadOptions { consistency: call.consistency.unwrap_or_default(), timeout: Some(left(deadline)) }
+    }
+
+    async fn ticket(&self, deadline: Instant) -> Result<Ticket, Failure> {
+        let open = async |name: String| {
+            let client = client_id(&name)?;
+            // No write was begun yet: whatever becomes of the session, it has no effect on the store.
+            let opened = self.node.open_session(client, Some(left(deadline))).await;
+            opened.map_err(|error| match error {
+                RequestError::Unknown => Failure::new(FailureCode::Timeout, NO_SESSION),
+                error => Failure::from(error),
+            })
+        };
+        timeout_at(deadline + GRACE, self.session.begin(open))
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureCode::Timeout, NO_SESSION)))
+    }
+
+    /// Carries a write out under a number of its own.
+    async fn write<T, F>(&self, call: Call<'_>, attempt: impl Fn(WriteOptions) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        let deadline = self.deadline(call)?;
+        for _ in 0..SESSIONS_PER_WRITE {
+            let ticket = self.ticket(deadline).await?;
+            let sequence =
+                Sequence::Number { number: ticket.number(), answered_below: ticket.answered_below() };
+            let session = Some(SessionStep { client: client_id(ticket.client())?, sequence });
+            let work = attempt(WriteOptions { session, timeout: Some(left(deadline)) });
+            let work = async { Ok(work.await) };
+            match Self::by(deadline, FailureCode::OutcomeUnknown, work).await? {
+                Err(RequestError::SessionExpired) => self.session.forget(&ticket),
+                done => return done.map_err(Failure::from),
+            }
+        }
+        let detail = "the cluster forgets this node's session as soon as it is opened";
+        Err(Failure::new(FailureCode::Conflict, detail))
+    }
+}
+
+const NO_SESSION: &str = "no answer in time: the write was not begun";
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn client_id(name: &str) -> Result<ClientId, Failure> {
+    ClientId::new(name.as_bytes()).map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+fn key(text: &str) -> Result<Key, Failure> {
+    Key::new(text).map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+fn document(report: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(report).map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))
+}
+
+impl Store for Node {
+    fn set(&self, text: &str, value: Value, call: Call<'_>) -> Result<Written, Failure> {
+        let key = key(text)?;
+        let set = |options| self.node.set(key.clone(), value.clone(), options);
+        self.waiter.wait(call, self.write(call, set))
+    }
+
+    fn get(&self, text: &str, call: Call<'_>) -> Result<Option<Item>, Failure> {
+        let (key, deadline) = (key(text)?, self.deadline(call)?);
+        let get = self.node.get(key, Self::read_options(call, deadline));
+        self.waiter.wait(call, Self::by(deadline, FailureCode::Timeout, get))
+    }
+
+    fn delete(&self, text: &str, call: Call<'_>) -> Result<Deleted, Failure> {
+        let key = key(text)?;
+        let delete = |options| self.node.delete(key.clone(), options);
+        self.waiter.wait(call, self.write(call, delete))
+    }
+
+    fn keys(&self, prefix: &str, call: Call<'_>) -> Result<Vec<String>, Failure> {
+        let deadline = self.deadline(call)?;
+        self.waiter.wait(call, async {
+            let (mut keys, mut after) = (Vec::new(), None);
+            loop {
+                let request = ListRequest { prefix: prefix.to_owned(), after, limit: PAGE, values: false };
+                let list = self.node.list(request, Self::read_options(call, deadline));
+                let page = Self::by(deadline, FailureCode::Timeout, list).await?;
+                keys.extend(page.entries.into_iter().map(|(key, _)| String::from(key)));
+                if !page.more {
+                    return Ok(keys);
+                }
+                after = keys.last().cloned();
+            }
+        })
+    }
+
+    fn status(&self, call: Call<'_>) -> Result<String, Failure> {
+        let deadline = self.deadline(call)?;
+        let status = async { Ok(self.node.status().await) };
+        document(&self.waiter.wait(call, Self::by(deadline, FailureCode::Timeout, status))?)
+    }
+
+    fn explain(&self, call: Call<'_>) -> Result<String, Failure> {
+        let deadline = self.deadline(call)?;
+        let explain = async { Ok(self.node.explain().await) };
+        document(&self.waiter.wait(call, Self::by(deadline, FailureCode::Timeout, explain))?)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.waiter.is_at_home() {
+            // Whether it could be waited for or not, the node has been told to stop.
+            self.node.begin_stop();
+            let _ = self.stop(Call::default());
+        }
+    }
+}
