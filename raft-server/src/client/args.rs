@@ -1,48 +1,88 @@
 //! The command line of `raft-server client`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
+use raft_node::client::Consistency;
 
 /// `raft-server client`.
 #[derive(Debug, Args)]
-#[command(
-    subcommand_required = true,
-    arg_required_else_help = true,
-    after_help = "\
+#[command(after_help = "\
+Without a COMMAND it reads commands line by line: from a terminal with history
+and completion (help tells more), from a pipe without, going on after a failure
+and ending with the exit code of the first:
+  printf 'set a 1\\nget a\\n' | raft-server client
+
 A KEY or VALUE that starts with a dash goes after two:
   raft-server client set -- -key -value
 
 Exit codes: 0 done; 1 key not found; 2 usage; 3 the cluster could not be reached
-or had no leader in time."
-)]
+or had no leader in time.")]
 pub(crate) struct ClientArgs {
     /// Nodes to talk to; one that answers is enough [env: RAFT_ENDPOINTS] [default:
     /// 127.0.0.1:12000,127.0.0.1:12001,127.0.0.1:12002]
     #[arg(long, global = true, value_name = "HOST:PORT,…")]
     pub(crate) endpoints: Option<String>,
-    /// How long a request may take in all, in milliseconds
-    #[arg(long, global = true, value_name = "MS", default_value_t = 5000,
-          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub(crate) timeout: u64,
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
-    /// Whether reads may be answered with older data
-    #[arg(long, global = true, value_enum, default_value_t = Freshness::Linearizable)]
-    pub(crate) consistency: Freshness,
+    #[command(flatten)]
+    pub(crate) options: Options,
     #[command(subcommand)]
-    pub(crate) command: ClientCommand,
+    pub(crate) command: Option<ClientCommand>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How a command is carried out: said when the client is started, and in the shell again for a single line.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// How long a request may take in all, in milliseconds [default: 5000]
+    #[arg(long, global = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    timeout: Option<u64>,
+    /// How results are printed [default: text]
+    #[arg(long, global = true, value_enum)]
+    output: Option<Output>,
+    /// Whether reads may be answered with older data [default: linearizable]
+    #[arg(long, global = true, value_enum)]
+    consistency: Option<Freshness>,
+}
+
+impl Options {
+    /// These, and where nothing is said, `others`.
+    pub(crate) fn or(self, others: Options) -> Options {
+        Options {
+            timeout: self.timeout.or(others.timeout),
+            output: self.output.or(others.output),
+            consistency: self.consistency.or(others.consistency),
+        }
+    }
+
+    /// How long a request may take in all.
+    pub(crate) fn timeout(self) -> Duration {
+        Duration::from_millis(self.timeout.unwrap_or(5000))
+    }
+
+    /// How results are printed.
+    pub(crate) fn output(self) -> Output {
+        self.output.unwrap_or_default()
+    }
+
+    /// How fresh reads are.
+    pub(crate) fn consistency(self) -> Consistency {
+        match self.consistency {
+            None | Some(Freshness::Linearizable) => Consistency::Linearizable,
+            Some(Freshness::Stale) => Consistency::Stale,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people
+    #[default]
     Text,
     /// For programs
     Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Freshness {
+enum Freshness {
     /// Every write that was acknowledged before is seen
     Linearizable,
     /// What the asked node has, at once

@@ -3,7 +3,8 @@
 use raft_node::client::{Client, ClientConfig, Consistency, Item};
 use raft_node::value::string_to_json;
 
-use super::{print, show};
+use super::call::print;
+use super::show;
 use crate::failure::{Failure, NO};
 
 /// What the demo's keys begin with. They are deleted at its end.

@@ -1,39 +1,38 @@
-//! `raft-server client`: one call of the client, its result on stdout.
+//! `raft-server client`: one command, its result on stdout, or a shell that reads many.
 
 pub(crate) mod args;
+mod call;
 mod demo;
-mod show;
+mod shell;
+pub(crate) mod show;
 
 pub(crate) use args::ClientArgs;
 
-use std::io::{Read, Write};
-use std::time::Duration;
+use raft_node::client::{Client, ClientConfig, ClientError};
 
-use raft_node::client::{Client, ClientConfig, ClientError, Consistency};
-use raft_node::config::MAX_VALUE_BYTES;
-use raft_node::value::string_to_json;
+use crate::failure::{Failure, UNAVAILABLE, USAGE};
 
-use crate::failure::{Failure, NO, UNAVAILABLE, USAGE};
-use args::{ClientCommand, Freshness, Output};
-
-/// Carries one command out.
+/// Carries one command out, or all that the shell reads.
 ///
 /// # Errors
 /// When the answer is no, the command cannot be understood, or the cluster does not answer.
 pub(crate) fn run(args: ClientArgs) -> Result<(), Failure> {
     let variable = std::env::var("RAFT_ENDPOINTS").ok().filter(|text| !text.is_empty());
     let client = client(&args, variable)?;
-    crate::runtime()?.block_on(carry_out(&client, args.command, args.output))
+    let runtime = crate::runtime()?;
+    match args.command {
+        Some(command) => {
+            runtime.block_on(call::carry_out(&client, command, args.options.output(), call::Screen::Plain))
+        }
+        None => shell::run(runtime, client, args.options),
+    }
 }
 
 /// A client for the endpoints of the flag, else of the variable, else of the documented cluster.
 fn client(args: &ClientArgs, variable: Option<String>) -> Result<Client, Failure> {
     let mut config = ClientConfig {
-        timeout: Duration::from_millis(args.timeout),
-        consistency: match args.consistency {
-            Freshness::Linearizable => Consistency::Linearizable,
-            Freshness::Stale => Consistency::Stale,
-        },
+        timeout: args.options.timeout(),
+        consistency: args.options.consistency(),
         ..ClientConfig::default()
     };
     let given = match (&args.endpoints, variable) {
@@ -48,82 +47,6 @@ fn client(args: &ClientArgs, variable: Option<String>) -> Result<Client, Failure
         Some((origin, _)) => Failure::usage(format!("{origin}: {error}")),
         None => Failure::from(error),
     })
-}
-
-async fn carry_out(client: &Client, command: ClientCommand, output: Output) -> Result<(), Failure> {
-    match command {
-        ClientCommand::Set { key, value, json } => {
-            let written = match read_value(value, json)? {
-                Given::Json(text) => client.set(&key, &text).await?,
-                Given::Bytes(data) => client.set_bytes(&key, data).await?,
-            };
-            print(&show::written(&key, written.revision.0, output))
-        }
-        ClientCommand::Get { key } => {
-            let item = client.get(&key).await?;
-            print(&show::item(&key, item.as_ref(), output)?)?;
-            item.map(|_| ()).ok_or_else(|| not_found(&key))
-        }
-        ClientCommand::Delete { key } => {
-            let deleted = client.delete(&key).await?;
-            print(&show::deleted(&key, deleted, output))?;
-            if deleted.deleted { Ok(()) } else { Err(not_found(&key)) }
-        }
-        ClientCommand::Keys { prefix } => print(&show::keys(&client.keys(&prefix).await?, output)),
-        ClientCommand::Status => {
-            let views = client.status_of_all().await;
-            print(&show::status(&views, output))?;
-            match views.iter().any(|view| view.status.is_ok()) {
-                true => Ok(()),
-                false => Err(Failure::new(UNAVAILABLE, "no endpoint could be reached")),
-            }
-        }
-        ClientCommand::Why => print(&show::why(&client.why().await?, output)),
-        ClientCommand::Demo => match output {
-            Output::Text => demo::run(client).await,
-            Output::Json => Err(Failure::usage("the demo is for people: it has no --output json")),
-        },
-    }
-}
-
-/// A value from the command line or stdin.
-#[derive(Debug, PartialEq, Eq)]
-enum Given {
-    Json(String),
-    Bytes(Vec<u8>),
-}
-
-/// Reads VALUE: a string, or JSON where that was asked for; `-` is stdin, where what is not UTF-8 is bytes.
-fn read_value(value: String, json: bool) -> Result<Given, Failure> {
-    let data = if value == "-" { read_stdin()? } else { value.into_bytes() };
-    match (String::from_utf8(data), json) {
-        (Ok(text), true) => Ok(Given::Json(text)),
-        (Ok(text), false) => Ok(Given::Json(string_to_json(&text))),
-        (Err(_), true) => Err(Failure::usage("the value is not JSON: it is not UTF-8")),
-        (Err(error), false) => Ok(Given::Bytes(error.into_bytes())),
-    }
-}
-
-fn read_stdin() -> Result<Vec<u8>, Failure> {
-    let mut data = Vec::new();
-    let limit = MAX_VALUE_BYTES as u64;
-    let read = std::io::stdin().lock().take(limit + 1).read_to_end(&mut data);
-    read.map_err(|error| Failure::usage(format!("cannot read the value from stdin: {error}")))?;
-    if data.len() as u64 > limit {
-        return Err(Failure::usage(format!("the value has more than {limit} bytes: no node accepts that")));
-    }
-    Ok(data)
-}
-
-fn not_found(key: &str) -> Failure {
-    Failure::new(NO, format!("key {key:?} not found"))
-}
-
-/// Writes a result to stdout, whole.
-fn print(result: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(result)?;
-    Ok(stdout.flush()?)
 }
 
 impl From<ClientError> for Failure {
@@ -145,10 +68,8 @@ mod tests {
     fn args(endpoints: Option<&str>) -> ClientArgs {
         ClientArgs {
             endpoints: endpoints.map(str::to_owned),
-            timeout: 1,
-            output: Output::Text,
-            consistency: Freshness::Stale,
-            command: ClientCommand::Status,
+            options: args::Options::default(),
+            command: None,
         }
     }
 
@@ -171,12 +92,6 @@ mod tests {
         assert!(refusal(Some("a"), None).contains("--endpoints: "));
         assert!(refusal(Some(","), None).contains("--endpoints: "));
         assert!(refusal(None, Some("a")).contains("RAFT_ENDPOINTS: "));
-    }
-
-    #[test]
-    fn a_value_is_a_string_unless_json_is_asked_for() {
-        assert_eq!(read_value("1.0".into(), false).unwrap(), Given::Json("\"1.0\"".into()));
-        assert_eq!(read_value("1.0".into(), true).unwrap(), Given::Json("1.0".into()));
     }
 
     #[test]
