@@ -33,7 +33,8 @@ pub(crate) struct ClientArgs {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     /// How long a request may take in all, in milliseconds [default: 5000]
-    #[arg(long, global = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    #[arg(long, global = true, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     timeout: Option<u64>,
     /// How results are printed [default: text]
     #[arg(long, global = true, value_enum)]
