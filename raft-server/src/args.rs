@@ -7,6 +7,7 @@ use raft_node::core::types::NodeId;
 
 use crate::client::ClientArgs;
 use crate::cluster::ClusterArgs;
+use crate::demo::DemoArgs;
 use crate::failure::{Failure, USAGE, one_line};
 use crate::settings::NodeFlags;
 
@@ -45,6 +46,9 @@ Examples:
     raft-server node_1 12001
     raft-server node_2 12002
 
+  See a leader killed, and what becomes of it:
+    raft-server demo failover
+
   One node alone:
     raft-server solo 7000 --peers solo=127.0.0.1:7000
 
@@ -57,14 +61,15 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, client, completions or help.
+  cluster, client, demo, completions or help.
 
 Exit codes:
   0    done
-  1    the answer is no (key not found), or a node failed after it had started
+  1    the answer is no (key not found), a node failed after it had started, or a
+       demo did not observe what it should
   2    usage or configuration
   3    the cluster could not be reached or had no leader in time
-  130  interrupted a second time while stopping
+  130  interrupted: a node or cluster a second time while stopping, a demo
   SIGTERM and Ctrl-C stop a node cleanly; kill -9 loses nothing acknowledged.";
 
 const COMPLETIONS_EXAMPLE: &str = "\
@@ -90,8 +95,10 @@ pub(crate) struct NodeArgs {
 pub(crate) enum Command {
     /// Run a whole cluster on this machine, until Ctrl-C
     Cluster(ClusterArgs),
-    /// Use a cluster: set, get, delete and list keys, and see how it is
+    /// Use a cluster: set, get, delete and list keys, and see how it is; alone, a shell for that
     Client(ClientArgs),
+    /// See a cluster of its own lose its leader, or its network, and what becomes of it
+    Demo(DemoArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -183,6 +190,10 @@ mod tests {
             "client get k --output xml",
             "client get k --timeout 0",
             "client watch",
+            "demo",
+            "demo nonsense",
+            "demo failover --nodes 4",
+            "demo failover --rounds 0",
             "dashboard",
         ] {
             assert!(parse(line).is_err(), "{line:?} was taken");

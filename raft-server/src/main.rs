@@ -1,10 +1,11 @@
-//! The `raft-server` command: a node, a local cluster, a client. It translates arguments and results; what a
+//! The `raft-server` command: a node, a local cluster, a client, demos. It translates arguments and results; what a
 //! node and a client do is raft-node's.
 #![forbid(unsafe_code)]
 
 mod args;
 mod client;
 mod cluster;
+mod demo;
 mod failure;
 mod logging;
 mod node;
@@ -36,6 +37,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::Cluster(args)) => cluster::run(&args),
         Some(Command::Client(args)) => client::run(args),
+        Some(Command::Demo(args)) => demo::run(&args),
     }
 }
 
