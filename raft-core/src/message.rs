@@ -109,10 +109,12 @@ pub enum Unwelcome {
         yours: ClusterId,
     },
     /// The configured members differ.
-    #[error("it was configured with the members {theirs}: give every node the same --peers")]
+    #[error("it was configured with the members {theirs}, this node with {yours}")]
     OtherMembers {
         /// The sender's, separated by commas.
         theirs: String,
+        /// The receiver's.
+        yours: String,
     },
 }
 

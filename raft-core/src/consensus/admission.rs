@@ -13,7 +13,7 @@
 //! out.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Admission {
     /// Connected peers that have not answered our introduction, and when it is to be repeated.
     unanswered: BTreeMap<NodeId, Time>,
     /// Peers that refuse us, or that we refuse, and why.
-    refusals: BTreeMap<NodeId, Unwelcome>,
+    refusals: BTreeMap<NodeId, Refusal>,
 }
 
 /// Whether this server may take part.
@@ -78,7 +78,7 @@ impl Admission {
 
     /// Which peers refuse us, or are refused by us.
     #[must_use]
-    pub fn refusals(&self) -> &BTreeMap<NodeId, Unwelcome> {
+    pub fn refusals(&self) -> &BTreeMap<NodeId, Refusal> {
         &self.refusals
     }
 
@@ -99,6 +99,42 @@ impl Admission {
     pub(super) fn disconnected(&mut self, peer: &NodeId) {
         self.unanswered.remove(peer);
     }
+}
+
+/// Why there is no understanding with a peer, in words from this server's point of view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What the peer holds against this server, or both against each other.
+    #[error("{0}")]
+    There(Unwelcome),
+    /// The peer shows another incarnation than the one on record: its data directory was lost or replaced.
+    #[error("it came back with another data directory (incarnation {shown}; on record is {known})")]
+    Here {
+        /// The one on record.
+        known: Incarnation,
+        /// The one shown.
+        shown: Incarnation,
+    },
+}
+
+impl Refusal {
+    /// The refuser's own view of what it tells the refused.
+    fn here(told: Unwelcome) -> Refusal {
+        match told {
+            Unwelcome::OtherIncarnation { known, shown } => Refusal::Here { known, shown },
+            Unwelcome::OtherCluster { theirs, yours } => {
+                Refusal::There(Unwelcome::OtherCluster { theirs: yours, yours: theirs })
+            }
+            Unwelcome::OtherMembers { theirs, yours } => {
+                Refusal::There(Unwelcome::OtherMembers { theirs: yours, yours: theirs })
+            }
+        }
+    }
+}
+
+fn listed<'a>(members: impl IntoIterator<Item = &'a NodeId>) -> String {
+    let names: Vec<&str> = members.into_iter().map(NodeId::as_str).collect();
+    names.join(",")
 }
 
 impl Consensus {
@@ -141,8 +177,8 @@ impl Consensus {
             return self.refuse(from, Unwelcome::OtherCluster { theirs, yours });
         }
         if !self.configuration.voters().eq(hello.members.iter()) {
-            let names: Vec<&str> = self.configuration.voters().map(NodeId::as_str).collect();
-            return self.refuse(from, Unwelcome::OtherMembers { theirs: names.join(",") });
+            let (theirs, yours) = (listed(self.configuration.voters()), listed(&hello.members));
+            return self.refuse(from, Unwelcome::OtherMembers { theirs, yours });
         }
         match self.admission.peers.get(from) {
             Some(&known) if known != shown => {
@@ -159,10 +195,16 @@ impl Consensus {
     }
 
     fn refuse(&mut self, peer: &NodeId, reason: Unwelcome) {
-        if self.admission.refusals.insert(peer.clone(), reason.clone()).as_ref() != Some(&reason) {
-            self.notify(Notice::Unwelcome { peer: peer.clone(), reason: reason.to_string() });
-        }
+        self.note_refusal(peer, Refusal::here(reason.clone()));
         self.send(peer, Message::Unwelcome(reason));
+    }
+
+    /// Keeps in mind that there is no understanding with a peer, and tells it once.
+    fn note_refusal(&mut self, peer: &NodeId, refusal: Refusal) {
+        let reason = refusal.to_string();
+        if self.admission.refusals.insert(peer.clone(), refusal.clone()).as_ref() != Some(&refusal) {
+            self.notify(Notice::Unwelcome { peer: peer.clone(), reason });
+        }
     }
 
     /// A peer has a durable record of us, or of the directory that was here before.
@@ -195,14 +237,13 @@ impl Consensus {
             Unwelcome::OtherIncarnation { known, shown } if *shown == self.incarnation => Some(*known),
             _ => None,
         };
-        let news = self.admission.refusals.insert(from.clone(), reason.clone()).as_ref() != Some(&reason);
         match (known, &self.admission.standing) {
             (Some(known), Standing::Waiting { .. }) => {
+                self.admission.refusals.insert(from.clone(), Refusal::There(reason));
                 self.admission.standing = Standing::Wiped { peer: from.clone(), known };
                 self.notify(Notice::Wiped { peer: from.clone(), known });
             }
-            _ if news => self.notify(Notice::Unwelcome { peer: from.clone(), reason: reason.to_string() }),
-            _ => {}
+            _ => self.note_refusal(from, Refusal::There(reason)),
         }
     }
 }

@@ -43,7 +43,7 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-pub use admission::{Admission, Standing};
+pub use admission::{Admission, Refusal, Standing};
 pub use configuration::Configuration;
 pub use entry_log::EntryLog;
 pub use leading::Leadership;

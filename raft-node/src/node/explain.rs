@@ -1,6 +1,6 @@
 //! Why there is no leader, or what else is amiss, and what would help.
 
-use raft_core::consensus::Standing;
+use raft_core::consensus::{Refusal, Standing};
 use raft_core::message::{Unwelcome, VoteRefusal};
 use raft_core::replica::{Replica, Role};
 use raft_core::types::{NodeId, Time};
@@ -118,21 +118,18 @@ fn unreachable(config: &Config, peer: &NodeId, states: &LinkStates) -> Option<Re
     })
 }
 
-fn unwelcome(peer: &NodeId, refusal: &Unwelcome) -> Option<Reason> {
+fn unwelcome(peer: &NodeId, refusal: &Refusal) -> Option<Reason> {
     let advice = match refusal {
-        // Told by the wiped member itself, or about it by its own node.
-        Unwelcome::OtherIncarnation { .. } => {
-            format!(
-                "{peer} or this node came back with another data directory: put the original one back where \
-                 it is missing."
-            )
+        Refusal::Here { .. } => format!("Put the original data directory of {peer} back."),
+        Refusal::There(Unwelcome::OtherIncarnation { .. }) => {
+            "Put this node's original data directory back.".to_owned()
         }
-        Unwelcome::OtherCluster { .. } => {
+        Refusal::There(Unwelcome::OtherCluster { .. }) => {
             "Two clusters share an address: correct --peers, or remove the data directory that does \
             not belong here."
                 .to_owned()
         }
-        Unwelcome::OtherMembers { .. } => "Start all nodes with the same --peers.".to_owned(),
+        Refusal::There(Unwelcome::OtherMembers { .. }) => "Start all nodes with the same --peers.".to_owned(),
     };
     Some(Reason {
         code: "unwelcome",
