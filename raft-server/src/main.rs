@@ -1,5 +1,5 @@
-//! The `raft-server` command: a node, a local cluster, a client, demos. It translates arguments and results; what a
-//! node and a client do is raft-node's.
+//! The `raft-server` command: a node, a local cluster, a client, demos. It translates arguments and
+//! results; what a node and a client do is raft-node's.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -230,8 +230,8 @@ async fn healed(nodes: &[Node], relays: &Relays, story: &Story, cut: &Cut) -> Re
     })
     .await?;
     story.line(&format!(
-        "   Its log agrees with the leader's again, {} after the healing: the {} entries of term {} that it\n   \
-         could not commit are replaced (paper §5.3). They were never acknowledged.",
+        "   Its log agrees with the leader's again, {} after the healing: the {} entries of term {} that\n   \
+         it could not commit are replaced (paper §5.3). They were never acknowledged.",
         ms(began.elapsed()),
         cut.view.last_log_index - cut.view.commit_index,
         cut.old.term
@@ -253,7 +253,7 @@ async fn compare(nodes: &[Node], story: &Story, ledger: &Ledger) -> Result<(), F
             return Err(not_observed(format!("the acknowledged write of {key} on {}", node.name)));
         }
         if let Some(key) = UNACKNOWLEDGED.iter().find(|key| own.contains_key(**key)) {
-            return Err(not_observed(format!("that {key}, which no majority had, is not on {}", node.name)));
+            return Err(not_observed(format!("{key}, which no majority had, gone from {}", node.name)));
         }
         if own.get(KEY).map(String::as_str) != Some("300") {
             return Err(not_observed(format!("{KEY} = 300 on {}: {:?}", node.name, own.get(KEY))));

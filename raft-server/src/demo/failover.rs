@@ -149,7 +149,7 @@ async fn fail_once(nodes: &mut Nodes, writers: &mut Writers, fault: Fault) -> Re
 async fn read_back(nodes: &Nodes, story: &Story, ledger: &Ledger, took: Duration) -> Result<(), Failure> {
     let count = ledger.acknowledged.len();
     story.line(&format!(
-        "   {count} writes were acknowledged in {:.1} s; {} failed, and of {} it is not known whether they happened.\n",
+        "   {count} writes were acknowledged in {:.1} s, {} failed, and {} may or may not have happened.\n",
         took.as_secs_f64(),
         ledger.refused,
         ledger.unknown
