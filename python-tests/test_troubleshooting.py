@@ -143,7 +143,8 @@ def half_gone(make_cluster: MakeCluster, _: Path) -> str:
         node.wait_healthy()
     cluster[1].kill()
     cluster[0].wait_without_leader()
-    return why_of(cluster[0], "peer_unreachable")
+    eventually(lambda: "refused" in said_by(cluster[0].why()), "node_0 has dialled again")
+    return said_by(cluster[0].why())
 
 
 @provokes("A member lost its disk")

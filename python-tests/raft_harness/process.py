@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def server_binary() -> Path:
     """The shipped command: RAFT_SERVER_BIN, or what `cargo build --release` left."""
-    path = Path(os.environ.get("RAFT_SERVER_BIN", REPOSITORY / "target/release/raft-server"))
+    path = Path(os.environ.get("RAFT_SERVER_BIN", REPOSITORY / "target/release/raft-server")).resolve()
     assert path.exists(), f"{path} is not there: cargo build --release, or set RAFT_SERVER_BIN"
     return path
 
