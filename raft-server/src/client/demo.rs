@@ -27,11 +27,22 @@ const TYPES: [(&str, &str); 7] = [
 /// When none does, a call fails, or an answer is not what was written.
 pub(super) async fn run(client: &Client) -> Result<(), Failure> {
     let nodes = introduce(client).await?;
-    types(client).await?;
-    through_each(&nodes).await?;
-    freshness(client, &nodes).await?;
-    deletion(client).await?;
+    let shown = show_all(client, &nodes).await;
+    if shown.is_err() {
+        // What went wrong is what matters; a next run deletes what this cannot.
+        for key in client.keys(PREFIX).await.unwrap_or_default() {
+            let _ = client.delete(&key).await;
+        }
+        return shown;
+    }
     say("\nAll answers were as expected. The keys of the demo are deleted again.")
+}
+
+async fn show_all(client: &Client, nodes: &[Through]) -> Result<(), Failure> {
+    types(client).await?;
+    through_each(nodes).await?;
+    freshness(client, nodes).await?;
+    deletion(client).await
 }
 
 /// A node, asked alone.

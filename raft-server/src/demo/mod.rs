@@ -59,7 +59,10 @@ async fn finish(mut nodes: Nodes, story: &Story, result: Result<(), Failure>) ->
     match (result, lost) {
         (Err(failure), _) if failure.code() == INTERRUPTED => Err(failure),
         (_, Some(lost)) => Err(Failure::new(NO, lost)),
-        (Err(failure), None) => Err(failure),
+        // Whatever it would be elsewhere: here it is something that should have been observed.
+        (Err(failure), None) => {
+            Err(failure.message().map_or(Failure::silent(NO), |why| Failure::new(NO, why)))
+        }
         (Ok(()), None) => {
             cleared?;
             story.good("All of this was observed. The servers are stopped, and their directory is removed.")
