@@ -162,6 +162,19 @@ def test_kill_9_leaves_no_server(tmp_path: Path) -> None:
     eventually(lambda: not running_in(tmp_path), "its servers end with it", 20)
 
 
+def test_kill_9_leaves_no_paused_server(tmp_path: Path) -> None:
+    running = Running(tmp_path, "failover", "--rounds", "3").says("2. The leader is paused")
+
+    def a_paused_server() -> bool:
+        assert running.process.running, running.process.output()
+        stats = [Path(f"/proc/{pid}/stat").read_text() for pid in running.servers()]
+        return any(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    eventually(a_paused_server, "a server stands still", 20, interval=0.002)
+    running.process.kill()
+    eventually(lambda: not running_in(tmp_path), "its servers end with it", 20)
+
+
 def test_a_reader_that_goes_away_gets_no_good_end(scratch: Path) -> None:
     command = f"{server_binary()} demo consistency | head -1 >&2; exit ${{PIPESTATUS[0]}}"
     process = Process(["bash", "-c", command], scratch.parent / "out", env={"TMPDIR": str(scratch)})

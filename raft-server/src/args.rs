@@ -95,7 +95,7 @@ pub(crate) struct NodeArgs {
 pub(crate) enum Command {
     /// Run a whole cluster on this machine, until Ctrl-C
     Cluster(ClusterArgs),
-    /// Use a cluster: set, get, delete and list keys, and see how it is; alone, a shell for that
+    /// Use a cluster, by one command or in a shell: set, get, delete and list keys, and see how it is
     Client(ClientArgs),
     /// See a cluster of its own lose its leader, or its network, and what becomes of it
     Demo(DemoArgs),

@@ -52,6 +52,7 @@ fn completions_know_the_settings() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(Path::new("."), &["completions", shell]);
         assert!(output.status.success() && stdout(&output).contains("heartbeat-interval"), "{shell}");
+        assert!(stdout(&output).contains("failover"), "{shell}");
     }
 }
 

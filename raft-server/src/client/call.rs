@@ -6,7 +6,7 @@ use raft_node::client::Client;
 use raft_node::config::MAX_VALUE_BYTES;
 use raft_node::value::string_to_json;
 
-use super::args::{ClientCommand, Output};
+use super::args::{ClientCommand, Options, Output};
 use super::{demo, show};
 use crate::failure::{Failure, NO, UNAVAILABLE};
 
@@ -26,9 +26,10 @@ pub(super) enum Screen {
 pub(super) async fn carry_out(
     client: &Client,
     command: ClientCommand,
-    output: Output,
+    options: Options,
     screen: Screen,
 ) -> Result<(), Failure> {
+    let output = options.output();
     match command {
         ClientCommand::Set { key, value, json } => {
             let written = match read_value(value, json)? {
@@ -62,7 +63,7 @@ pub(super) async fn carry_out(
         }
         ClientCommand::Why => print(&show::why(&client.why().await?, output)),
         ClientCommand::Demo => match output {
-            Output::Text => demo::run(client).await,
+            Output::Text => demo::run(client, options.timeout()).await,
             Output::Json => Err(Failure::usage("the demo is for people: it has no --output json")),
         },
     }

@@ -1,5 +1,7 @@
 //! `raft-server client demo`: the basic operations, through each node, with what came back.
 
+use std::time::Duration;
+
 use raft_node::client::{Client, ClientConfig, Consistency, Item};
 use raft_node::value::string_to_json;
 
@@ -25,8 +27,8 @@ const TYPES: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// When none does, a call fails, or an answer is not what was written.
-pub(super) async fn run(client: &Client) -> Result<(), Failure> {
-    let nodes = introduce(client).await?;
+pub(super) async fn run(client: &Client, timeout: Duration) -> Result<(), Failure> {
+    let nodes = introduce(client, timeout).await?;
     let shown = show_all(client, &nodes).await;
     if shown.is_err() {
         // What went wrong is what matters; a next run deletes what this cannot.
@@ -60,7 +62,7 @@ fn key(name: &str) -> String {
 }
 
 /// Shows who is there, and makes a client for each that is.
-async fn introduce(client: &Client) -> Result<Vec<Through>, Failure> {
+async fn introduce(client: &Client, timeout: Duration) -> Result<Vec<Through>, Failure> {
     say("1. The cluster\n")?;
     let views = client.status_of_all().await;
     print(show::table(&views).as_bytes())?;
@@ -69,7 +71,8 @@ async fn introduce(client: &Client) -> Result<Vec<Through>, Failure> {
     for view in views {
         match view.status {
             Ok(status) => {
-                let config = ClientConfig { endpoints: vec![view.endpoint], ..ClientConfig::default() };
+                let config =
+                    ClientConfig { endpoints: vec![view.endpoint], timeout, ..ClientConfig::default() };
                 nodes.push(Through { name: status.node_id, client: Client::new(config)? });
             }
             Err(error) => last_error = Some(error),

@@ -22,7 +22,7 @@ pub(crate) fn run(args: ClientArgs) -> Result<(), Failure> {
     let runtime = crate::runtime()?;
     match args.command {
         Some(command) => {
-            runtime.block_on(call::carry_out(&client, command, args.options.output(), call::Screen::Plain))
+            runtime.block_on(call::carry_out(&client, command, args.options, call::Screen::Plain))
         }
         None => shell::run(runtime, client, args.options),
     }

@@ -4,14 +4,17 @@ use clap::{Args, Subcommand};
 
 /// `raft-server demo`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
 A demo starts servers of its own, on free ports of 127.0.0.1 and with their data in
 a temporary directory; nothing else is touched. It stops them and removes the
 directory at its end, after Ctrl-C too. For a demo of a cluster that runs already:
 raft-server client demo
 
 Exit codes: 0 all that was said was observed; 1 something was not, and it says
-what; 130 interrupted.")]
+what; 130 interrupted."
+)]
 pub(crate) struct DemoArgs {
     #[command(subcommand)]
     pub(crate) demo: Demo,

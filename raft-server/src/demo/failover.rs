@@ -39,7 +39,7 @@ pub(super) async fn run(nodes: &mut Nodes, story: &Story, rounds: usize) -> Resu
 
     story.title("1. The leader is killed (kill -9), and started again")?;
     story.line(
-        "   Its kernel closes its connections: the followers notice, and hold an election at once.\n",
+        "   Its kernel closes its connections: the followers know at once, and need not wait for a timeout.\n",
     )?;
     faults(nodes, story, &mut writers, Fault::Kill, rounds).await?;
 

@@ -67,7 +67,7 @@ impl Shell {
             matches!(command, ClientCommand::Set { .. } | ClientCommand::Delete { .. } | ClientCommand::Demo);
         self.runtime.block_on(async {
             tokio::select! {
-                done = carry_out(&client, command, options.output(), screen) => done.map(|()| Next::Line),
+                done = carry_out(&client, command, options, screen) => done.map(|()| Next::Line),
                 () = stop => Err(Failure::new(INTERRUPTED, interrupted(writes))),
             }
         })
