@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -113,12 +115,13 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
     port.ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
 }
 
-/// Reads the command line of this process.
+/// Reads the command line, the program's name not in it.
 ///
 /// # Errors
 /// A usage error on one line, or the end of the command where it only asked for help or the version.
-pub(crate) fn parse() -> Result<Cli, Failure> {
-    Cli::try_parse().map_err(|error| match error.kind() {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
+    let words = [OsString::from("raft-server")].into_iter().chain(arguments);
+    Cli::try_parse_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
             Failure::silent(0)

@@ -1,7 +1,6 @@
 //! How the command ends when it does not end well: an exit code and one line.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 /// The answer is no: the key is not there. Also: a node failed after it had started.
 pub(crate) const NO: u8 = 1;
@@ -46,11 +45,11 @@ impl Failure {
     }
 
     /// Prints the line, if there is one, and gives the exit code.
-    pub(crate) fn report(self) -> ExitCode {
+    pub(crate) fn report(self) -> u8 {
         if let Some(message) = self.message {
             say(&format!("raft-server: {message}"));
         }
-        ExitCode::from(self.code)
+        self.code
     }
 }
 

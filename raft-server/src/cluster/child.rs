@@ -6,11 +6,12 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
 
 use super::plan::Member;
 use crate::failure::say;
+use crate::program;
 
 /// What all nodes are to do. Only ever goes down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +64,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts this executable as a node.
+    /// Starts this program as a node.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub(crate) fn start(member: Member, arguments: Vec<String>, prefix: String) -> io::Result<Running> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = program::command()?;
         command
             .args(arguments)
             // Its end, when this process is gone for whatever reason, stops the node.

@@ -10,6 +10,7 @@ use super::child::Ended;
 use super::plan::Plan;
 use super::view::Agreement;
 use crate::logging::colour;
+use crate::program;
 
 /// The colours of the nodes' names, in turn: the terminal's own six.
 const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
@@ -54,7 +55,7 @@ pub(crate) fn formed(plan: &Plan, pids: &BTreeMap<NodeId, u32>, seen: &Agreement
 fn next_steps(plan: &Plan, pids: &BTreeMap<NodeId, u32>, seen: &Agreement) -> String {
     let endpoints =
         if plan.is_documented() { String::new() } else { format!(" --endpoints {}", plan.endpoints()) };
-    let client = format!("{} client{endpoints}", program());
+    let client = format!("{} client{endpoints}", shell(program::name()));
     let (first, last) = (&plan.members[0], &plan.members[plan.members.len() - 1]);
     let mut text = format!(
         "\nTry, in another terminal:\n  \
@@ -87,8 +88,7 @@ pub(crate) fn ended(plan: &Plan, ended: &Ended, left: usize) -> String {
         _ if left > members / 2 => write!(text, "{left} of {members} go on"),
         _ => write!(text, "{left} of {members} are no majority: nothing can be written until more are back"),
     };
-    let command = [program()].into_iter().chain(plan.restart_arguments(&ended.member));
-    let command = command.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+    let command = shell(program::name().into_iter().chain(plan.restart_arguments(&ended.member)));
     match plan.is_ephemeral() {
         true => {
             text.push_str("; what it had in memory is lost, so it cannot be started again as the same member")
@@ -100,9 +100,9 @@ pub(crate) fn ended(plan: &Plan, ended: &Ended, left: usize) -> String {
     text
 }
 
-/// This program as it was called, so that what is printed works when it is pasted.
-fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "raft-server".to_owned())
+/// Words as a POSIX shell reads them back.
+fn shell(words: impl IntoIterator<Item = String>) -> String {
+    words.into_iter().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a POSIX shell reads it back.

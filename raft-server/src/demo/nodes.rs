@@ -10,11 +10,12 @@ use std::time::Duration;
 use raft_node::client::{Client, ClientConfig};
 use rustix::process::{Pid, Signal, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::relay::Relays;
 use super::watching::eventually;
 use crate::failure::{Failure, NO};
+use crate::program;
 
 const HOST: &str = "127.0.0.1";
 /// Ports are looked for here: below those that systems give out by themselves, so that a server which was
@@ -97,7 +98,7 @@ impl Nodes {
         let node = &mut self.all[n];
         let log = self.directory.path().join(format!("{}.log", node.name));
         let log = File::create(log).map_err(cannot("make a log file"))?;
-        let mut command = Command::new(std::env::current_exe().map_err(cannot("find this executable"))?);
+        let mut command = program::command().map_err(cannot("find this executable"))?;
         command
             .args(&node.arguments)
             // What the user has set for servers of his own is not for these.
