@@ -115,6 +115,12 @@ impl FailureCode {
         }
     }
 
+    /// Whether a write that failed so may have happened, or may yet.
+    #[must_use]
+    pub fn maybe_happened(self) -> bool {
+        matches!(self, FailureCode::OutcomeUnknown | FailureCode::Interrupted)
+    }
+
     /// The kind behind the `code` of a node's problem document.
     fn of_problem(code: &str) -> FailureCode {
         FailureCode::ALL.into_iter().find(|known| known.as_str() == code).unwrap_or(FailureCode::BadRequest)
@@ -135,7 +141,7 @@ impl Failure {
     /// Whether a write that failed so may have happened, or may yet.
     #[must_use]
     pub fn maybe_happened(&self) -> bool {
-        matches!(self.code, FailureCode::OutcomeUnknown | FailureCode::Interrupted)
+        self.code.maybe_happened()
     }
 }
 

@@ -1,0 +1,245 @@
+//! A client of nodes elsewhere.
+
+use std::ffi::{c_char, c_void};
+use std::ops::Deref;
+
+use raft_node::blocking::{Client, Store};
+
+use crate::client_config::raft_client_config;
+use crate::input::{self, Home};
+use crate::keys::raft_keys;
+use crate::problem::{Problem, guard, status_of};
+use crate::status::raft_status;
+use crate::store::{self, Content, Document, Door};
+use crate::value::raft_value;
+
+/// A client of a cluster: finds the nodes that answer, and goes on with the others when one fails. It is
+/// yours: free it with raft_client_free().
+#[derive(Debug)]
+pub struct raft_client {
+    client: Client,
+    home: Home,
+}
+
+impl Door for raft_client {
+    const NAME: &'static str = "the client";
+
+    fn store(&self) -> Result<impl Deref<Target = impl Store>, Problem> {
+        self.home.check()?;
+        Ok(&self.client)
+    }
+}
+
+/// Makes a client from a copy of a configuration. Nothing is dialled yet.
+///
+/// `*client` becomes the client, which is yours; NULL where it fails.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `config` is NULL, or was given by this library and not freed; `client` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_open(
+    config: *const raft_client_config,
+    client: *mut *mut raft_client,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: passed on.
+        let (place, config) = unsafe {
+            let place = input::out(client, std::ptr::null_mut(), "the place for the client")?;
+            (place, input::borrow(config, "the configuration")?)
+        };
+        let (client, home) = (Client::new(config.settings())?, Home::here());
+        *place = Box::into_raw(Box::new(raft_client { client, home }));
+        Ok(())
+    })
+}
+
+/// Closes the client's connections and frees it. Does nothing with NULL. In a forked child it leaves the
+/// parent's connections alone.
+///
+/// Threads: any, once no other uses the client any more.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; nobody uses it any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_free(client: *mut raft_client) {
+    // SAFETY: passed on.
+    let at_home = unsafe { client.as_ref() }.is_some_and(|client| client.home.is_here());
+    if at_home {
+        // SAFETY: it came from Box::into_raw in this library, and this is the one time it is freed.
+        guard((), || drop(unsafe { Box::from_raw(client) }));
+    }
+}
+
+/// Sets a key (1 byte to 4 KiB of UTF-8) to `size` bytes, and waits until that is on the disks of a majority
+/// and applied. However often it has to be sent, and to whichever node, it happens once.
+///
+/// `data` may be NULL where `size` is 0. `timeout_ms`: how long it may take; 0 for the client's default.
+/// `revision`: where to put the revision of the key, 0 where it fails; may be NULL.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `key` is NULL or a NUL-terminated text;
+/// `data` is NULL or points at `size` bytes; `revision` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_set(
+    client: *mut raft_client,
+    key: *const c_char,
+    data: *const c_void,
+    size: usize,
+    timeout_ms: u32,
+    revision: *mut u64,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::set(client, key, Content::Bytes(data, size), timeout_ms, revision) }
+}
+
+/// Sets a key to a text in UTF-8, which is a string to JSON, Python and the shell. Otherwise as
+/// raft_client_set().
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `key` and `text` are NULL or NUL-terminated
+/// texts; `revision` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_set_text(
+    client: *mut raft_client,
+    key: *const c_char,
+    text: *const c_char,
+    timeout_ms: u32,
+    revision: *mut u64,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::set(client, key, Content::Text(text), timeout_ms, revision) }
+}
+
+/// Sets a key to the JSON value that `json` is the text of; {"$base64":"..."} stands for bytes. Otherwise as
+/// raft_client_set(); RAFT_BAD_REQUEST where it is no JSON.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `key` and `json` are NULL or NUL-terminated
+/// texts; `revision` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_set_json(
+    client: *mut raft_client,
+    key: *const c_char,
+    json: *const c_char,
+    timeout_ms: u32,
+    revision: *mut u64,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::set(client, key, Content::Json(json), timeout_ms, revision) }
+}
+
+/// Reads a key. RAFT_NOT_FOUND where it is not set.
+///
+/// `consistency`: a raft_consistency. `timeout_ms`: how long it may take; 0 for the client's default.
+/// `*value` becomes the value, which is yours: free it with raft_value_free(). NULL where there is none.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `key` is NULL or a NUL-terminated text;
+/// `value` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_get(
+    client: *mut raft_client,
+    key: *const c_char,
+    consistency: u32,
+    timeout_ms: u32,
+    value: *mut *mut raft_value,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::get(client, key, consistency, timeout_ms, value) }
+}
+
+/// Deletes a key, and waits until that is on the disks of a majority and applied. However often it has to be
+/// sent, it happens once. RAFT_OK also where the key was not set.
+///
+/// `timeout_ms`: how long it may take; 0 for the client's default. `deleted`: where to put whether there was
+/// anything to delete; may be NULL. `revision`: where to put the revision at which it happened; may be NULL.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `key` is NULL or a NUL-terminated text;
+/// `deleted` and `revision` are NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_delete(
+    client: *mut raft_client,
+    key: *const c_char,
+    timeout_ms: u32,
+    deleted: *mut bool,
+    revision: *mut u64,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::delete(client, key, timeout_ms, deleted, revision) }
+}
+
+/// Reads all keys that start with `prefix` ("" for all), in the order of their bytes. Long lists are read in
+/// pages, between which the store may change.
+///
+/// `consistency`: a raft_consistency. `timeout_ms`: how long it may take; 0 for the client's default. `*keys`
+/// becomes the list, which is yours: free it with raft_keys_free(). NULL where it fails.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `prefix` is NULL or a NUL-terminated text;
+/// `keys` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_keys(
+    client: *mut raft_client,
+    prefix: *const c_char,
+    consistency: u32,
+    timeout_ms: u32,
+    keys: *mut *mut raft_keys,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::keys(client, prefix, consistency, timeout_ms, keys) }
+}
+
+/// A node's view of itself and its cluster: the JSON text of GET /api/status, from whichever node answers
+/// first.
+///
+/// `timeout_ms`: how long it may take; 0 for the client's default. `*json` becomes the text, which is yours:
+/// free it with raft_string_free(). NULL where it fails.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `json` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_status(
+    client: *mut raft_client,
+    timeout_ms: u32,
+    json: *mut *mut c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::document(client, Document::Status, timeout_ms, json) }
+}
+
+/// Why there is no leader, or what else is in the way, and what would help: the JSON text of GET /api/why,
+/// from whichever node answers first.
+///
+/// `timeout_ms`: how long it may take; 0 for the client's default. `*json` becomes the text, which is yours:
+/// free it with raft_string_free(). NULL where it fails.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `json` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_explain(
+    client: *mut raft_client,
+    timeout_ms: u32,
+    json: *mut *mut c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { store::document(client, Document::Explanation, timeout_ms, json) }
+}
