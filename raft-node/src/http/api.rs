@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
@@ -78,7 +77,7 @@ impl Handler for Api {
         let found = self.routes.find(request.method(), request.uri().path());
         let endpoint = found.as_ref().ok().map(|(endpoint, _)| *endpoint);
         if endpoint == Some(Endpoint::Stream) && asks_for_stream(request.headers()) {
-            return take_over(request, &self.node).await;
+            return take_over(request, &self.node);
         }
         let position = endpoint.map(|endpoint| endpoint as usize);
         let path_key_at = found.as_ref().map_or(0, |(_, key)| request.uri().path().len() - key.len());
@@ -106,10 +105,11 @@ fn asks_for_stream(headers: &HeaderMap) -> bool {
     headers.get(hyper::header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"raft"))
 }
 
-async fn take_over(request: Request<Incoming>, node: &Node) -> Response {
-    let (parts, body) = crate::transport::accept(request, node).await.into_parts();
-    let body = body.collect().await.map(|all| all.to_bytes()).unwrap_or_default();
-    Response::from_parts(parts, Body::from(body))
+fn take_over(request: Request<Incoming>, node: &Node) -> Response {
+    match crate::transport::accept(request, node) {
+        Ok(granted) => granted.map(|()| Body::default()),
+        Err(problem) => problem.response(),
+    }
 }
 
 impl Call<'_> {

@@ -1,7 +1,6 @@
 //! The called side of a stream: checks who calls, then passes on what is said.
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::Full;
+use bytes::BytesMut;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
 use hyper::{Request, Response, StatusCode};
@@ -12,20 +11,19 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{frame, header};
+use crate::http::problem::{Code, Problem};
 use crate::node::{Input, Node};
 
 /// How long the connection may take to become a stream after it was accepted as one.
 const UPGRADE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Answers a request to open a stream, and serves the stream if it is granted.
-pub(crate) async fn accept(request: Request<Incoming>, node: &Node) -> Response<Full<Bytes>> {
-    let (from, incarnation) = match check(request.headers(), node) {
-        Ok(caller) => caller,
-        Err((status, reason)) => {
-            tracing::debug!(%status, reason, "refused a stream");
-            return refusal(status, &reason);
-        }
-    };
+///
+/// # Errors
+/// 400 and 403.
+pub(crate) fn accept(request: Request<Incoming>, node: &Node) -> Result<Response<()>, Problem> {
+    let (from, incarnation) = check(request.headers(), node)
+        .inspect_err(|problem| tracing::debug!(reason = %problem.detail, "refused a stream"))?;
     let inbox = node.inbox();
     tokio::spawn(async move {
         match timeout(UPGRADE_TIMEOUT, hyper::upgrade::on(request)).await {
@@ -37,15 +35,15 @@ pub(crate) async fn accept(request: Request<Incoming>, node: &Node) -> Response<
             Err(_) => tracing::debug!(peer = %from, "a stream did not come about in time"),
         }
     });
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(UPGRADE, hyper::header::HeaderValue::from_static("raft"));
-    response
+    Ok(response)
 }
 
-fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), (StatusCode, String)> {
-    let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
+fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), Problem> {
+    let bad = |reason: String| Problem::bad_request(reason);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let protocol = text("upgrade").unwrap_or_default();
     if !protocol.eq_ignore_ascii_case("raft") {
@@ -62,31 +60,18 @@ fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), (Sta
     let to = text(header::TO).unwrap_or_default();
     if to != own.as_str() {
         let reason = format!("this node is {own}, and {to:?} was called: correct the address in --peers");
-        return Err((StatusCode::FORBIDDEN, reason));
+        return Err(Problem::new(Code::Forbidden, reason));
     }
     let from = text(header::FROM).unwrap_or_default();
     let from = NodeId::new(from).map_err(|error| bad(error.to_string()))?;
     if from == *own || !node.config().peers.contains_key(&from) {
         let reason =
             format!("{from} is not another member of this cluster: give every node the same --peers");
-        return Err((StatusCode::FORBIDDEN, reason));
+        return Err(Problem::new(Code::Forbidden, reason));
     }
     let incarnation = text(header::INCARNATION).and_then(|text| u64::from_str_radix(text, 16).ok());
     let incarnation = incarnation.ok_or_else(|| bad("the caller's incarnation is missing".to_owned()))?;
     Ok((from, Incarnation(incarnation)))
-}
-
-fn refusal(status: StatusCode, reason: &str) -> Response<Full<Bytes>> {
-    let code = if status == StatusCode::FORBIDDEN { "forbidden" } else { "bad_request" };
-    let body = serde_json::json!({
-        "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(),
-        "detail": reason, "code": code,
-    });
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
-    response
 }
 
 /// Passes messages on until the stream ends; returns why it did.
