@@ -18,6 +18,13 @@ CALM = ("--election-timeout-min", "1000", "--election-timeout-max", "2000")
 _clusters = pytest.StashKey[list[Cluster]]()
 
 
+def pytest_configure() -> None:
+    """Lets signals do to the commands under test what they do anywhere, though nohup or `&` started pytest."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def _deadline(request: pytest.FixtureRequest) -> Iterator[None]:
     """Stops a test that hangs, and shows where."""
