@@ -1,6 +1,6 @@
-//! The `raft-server` command as a library, so that the binary and the Python package are one program: a node, a
-//! local cluster, a client, demos. It translates arguments and results; what a node and a client do is
-//! raft-node's.
+//! The `raft-server` command as a library, so that the binary and the Python package are one program: a
+//! node, a local cluster, a client, demos. It translates arguments and results; what a node and a client do
+//! is raft-node's.
 #![forbid(unsafe_code)]
 
 mod args;
