@@ -19,7 +19,7 @@ _clusters = pytest.StashKey[list[Cluster]]()
 
 
 def pytest_configure() -> None:
-    """Lets signals do to the commands under test what they do anywhere, though nohup or `&` started pytest."""
+    """Lets signals do to commands what they do anywhere, even where nohup or `&` started pytest."""
     for number in (signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
