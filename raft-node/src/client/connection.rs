@@ -131,8 +131,12 @@ impl Endpoint {
             Err(_) => return Err(Lost::NotSent("cannot connect: no answer in time".to_owned())),
         };
         stream.set_nodelay(true).map_err(|error| Lost::NotSent(error.to_string()))?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| Lost::NotSent(describe(&error)))?;
+        // Not vectored, for the reason given in http/watch.rs.
+        let (sender, connection) = http1::Builder::new()
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Lost::NotSent(describe(&error)))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection of the client ended");

@@ -98,7 +98,9 @@ impl Dialler {
         let address = split_address(&self.address).map_err(|error| error.to_string())?;
         let stream = TcpStream::connect(address).await.map_err(|error| describe(&error))?;
         configure(&stream).map_err(|error| describe(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .writev(false)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;
         let connection = tokio::spawn(connection.with_upgrades());
