@@ -261,8 +261,8 @@ impl Write for Socket {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// A vectored write goes out without `MSG_NOSIGNAL`: to a client that is gone it raises SIGPIPE, which ends
-    /// a process that has a node in it and, as C programs do, leaves that signal at its default.
+    /// A vectored write goes out without `MSG_NOSIGNAL`: to a client that is gone it raises SIGPIPE, which
+    /// ends a process that has a node in it and, as C programs do, leaves that signal at its default.
     fn is_write_vectored(&self) -> bool {
         false
     }
