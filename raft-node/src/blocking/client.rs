@@ -1,13 +1,13 @@
 //! The blocking client.
 
-use super::wait::Waiter;
+use super::wait::{AtHome, Waiter};
 use super::{Call, Deleted, Failure, Item, Store, Value, Written};
 use crate::client::{self, ClientConfig};
 
 /// A blocking [`client::Client`].
 #[derive(Debug)]
 pub struct Client {
-    client: client::Client,
+    client: AtHome<client::Client>,
     waiter: Waiter,
 }
 
@@ -17,7 +17,7 @@ impl Client {
     /// # Errors
     /// `BadRequest` where there is no endpoint, one is not `HOST:PORT`, or the timeout is zero.
     pub fn new(config: ClientConfig) -> Result<Client, Failure> {
-        Ok(Client { client: client::Client::new(config)?, waiter: Waiter::new(true)? })
+        Ok(Client { client: AtHome::new(client::Client::new(config)?), waiter: Waiter::new(true)? })
     }
 
     /// The async client behind this one.
@@ -35,8 +35,7 @@ impl Client {
         call: Call<'_>,
         work: impl AsyncFnOnce(client::Client) -> Result<T, client::ClientError>,
     ) -> Result<T, Failure> {
-        let mut client = self.client.clone();
-        client = client.with_timeout(call.time(client.timeout())?);
+        let mut client = self.client.with_timeout(call.time(self.client.timeout())?);
         if let Some(consistency) = call.consistency {
             client = client.with_consistency(consistency);
         }

@@ -1,13 +1,15 @@
 //! The blocking node.
 
 use std::future::Future;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::wait::Waiter;
-use super::{Call, Deleted, Failure, FailureCode, Item, Store, Value, Written};
+use super::wait::{AtHome, Waiter};
+use super::{Call, Deleted, Failure, FailureCode, Item, LONGEST, Store, Value, Written};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::node::{self, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions};
@@ -26,8 +28,8 @@ const STOP: Duration = Duration::from_secs(10);
 /// leader may change meanwhile. Dropping it stops the node.
 #[derive(Debug)]
 pub struct Node {
-    node: node::Node,
-    session: Session,
+    node: AtHome<node::Node>,
+    session: AtHome<Session>,
     waiter: Waiter,
 }
 
@@ -38,7 +40,36 @@ impl Node {
     /// `Config`, `Listen`, `DataDirectory`, `Damaged` or `System`: nothing is left running.
     pub fn start(config: Config) -> Result<Node, Failure> {
         let waiter = Waiter::new(false)?;
-        Ok(Node { node: node::Node::start(config)?, session: Session::default(), waiter })
+        Ok(Node::of(node::Node::start(config)?, waiter))
+    }
+
+    /// Likewise, and gives up when the call says so: reading a long log may take a while. Without a timeout in
+    /// the call it may take up to a day.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; with `Timeout` and `Interrupted` a node that starts after all is stopped at once.
+    pub fn start_by(config: Config, call: Call<'_>) -> Result<Node, Failure> {
+        let deadline = Instant::now() + call.time(LONGEST)?;
+        let waiter = Waiter::new(false)?;
+        let (tell, started) = oneshot::channel();
+        let start = move || {
+            if let Err(Ok(unwanted)) = tell.send(node::Node::start(config)) {
+                unwanted.begin_stop();
+            }
+        };
+        let thread = thread::Builder::new().name("raft-start".into()).spawn(start);
+        thread.map_err(|error| Failure::new(FailureCode::System, format!("cannot start: {error}")))?;
+        let node = waiter.wait(call, async {
+            let detail = "the node was still reading its log when the time was up, and is not started";
+            let late = |_| Failure::new(FailureCode::Timeout, detail);
+            let ended = |_| Failure::new(FailureCode::Failed, "the start ended without a result");
+            Ok(timeout_at(deadline, started).await.map_err(late)?.map_err(ended)??)
+        })?;
+        Ok(Node::of(node, waiter))
+    }
+
+    fn of(node: node::Node, waiter: Waiter) -> Node {
+        Node { node: AtHome::new(node), session: AtHome::new(Session::default()), waiter }
     }
 
     /// The async node behind this one.

@@ -124,6 +124,24 @@ fn a_call_can_be_interrupted() {
 }
 
 #[test]
+fn a_start_can_be_given_up() {
+    let config = config(1);
+    let hurry = Call { timeout: Some(Duration::from_nanos(1)), ..Call::default() };
+    let late = Node::start_by(config.clone(), hurry).unwrap_err();
+    assert_eq!(late.code, FailureCode::Timeout, "{late}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // The one that came too late lets go of the port.
+    let node = loop {
+        match Node::start_by(config.clone(), Call::default()) {
+            Ok(node) => break node,
+            Err(failure) => assert_eq!(failure.code, FailureCode::Listen, "{failure}"),
+        }
+        assert!(Instant::now() < deadline);
+    };
+    node.set("k", bytes("x"), Call::default()).unwrap();
+}
+
+#[test]
 fn inside_an_async_runtime_a_call_is_refused_and_a_drop_does_not_wait() {
     let node = Node::start(config(1)).unwrap();
     let inner = node.inner().clone();

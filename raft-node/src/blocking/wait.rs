@@ -1,6 +1,7 @@
 //! Waiting on the thread that calls.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -67,6 +68,37 @@ impl Waiter {
                 }
             }
         })
+    }
+}
+
+/// What is dropped only in the process that made it. In a child that was forked its locks may be held by threads
+/// that do not exist there, and its sockets are the parent's.
+#[derive(Debug)]
+pub(super) struct AtHome<T> {
+    /// None only while it is being dropped.
+    thing: Option<T>,
+    process: u32,
+}
+
+impl<T> AtHome<T> {
+    pub(super) fn new(thing: T) -> AtHome<T> {
+        AtHome { thing: Some(thing), process: std::process::id() }
+    }
+}
+
+impl<T> Deref for AtHome<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.thing.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for AtHome<T> {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            std::mem::forget(self.thing.take());
+        }
     }
 }
 

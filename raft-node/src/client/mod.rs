@@ -230,7 +230,10 @@ impl Client {
     }
 
     /// The text of a node's JSON document, such as `/api/status`, from whichever node answers first.
-    pub(crate) async fn document(&self, target: &str) -> Result<String, ClientError> {
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn document(&self, target: &str) -> Result<String, ClientError> {
         let answer = self.read(target.to_owned(), false).await?;
         wire::report::<&RawValue>(&answer).map(|document| document.get().to_owned())
     }

@@ -1,0 +1,77 @@
+"""What a node and a client have in common: the replicated store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raft_py import _native
+from raft_py._types import Consistency, Explanation, Item, Status, Value
+
+
+class Store:
+    """The calls on the replicated store. Any number of threads may make them at a time.
+
+    Each waits without the GIL, ends on Ctrl-C, and takes `timeout` in seconds, up to a day; without one,
+    that of the
+    node or client. A write that is sent again because its answer was lost happens once.
+    """
+
+    __slots__ = ()
+
+    def _calls(self) -> _native.Node | _native.Client:
+        raise NotImplementedError
+
+    def set(self, key: str, value: Value, *, timeout: float | None = None) -> int:
+        """Sets a key, waits until that is on the disks of a majority, and returns its revision.
+
+        Raises:
+            BadRequestError: the key or value cannot be stored (see `Value`). TooLargeError: it is over its
+            limit.
+            NoLeaderError, UnreachableError, RaftTimeoutError, OverloadedError: it did not happen.
+            OutcomeUnknownError: it may have happened, or may yet.
+        """
+        return self._calls().set(key, value, timeout)
+
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        consistency: Consistency | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Reads a key; `default` where it is not set.
+
+        Raises:
+            NoLeaderError, UnreachableError, RaftTimeoutError: nobody could say in time.
+        """
+        found = self._calls().get(key, consistency, timeout)
+        return default if found is None else found[0]
+
+    def item(
+        self, key: str, *, consistency: Consistency | None = None, timeout: float | None = None
+    ) -> Item | None:
+        """Reads a key with its revision; None where it is not set, which tells that from a None that was
+        set."""
+        found = self._calls().get(key, consistency, timeout)
+        return None if found is None else Item(*found)
+
+    def delete(self, key: str, *, timeout: float | None = None) -> bool:
+        """Deletes a key; returns whether it was there. Raises as `set`."""
+        return self._calls().delete(key, timeout)[0]
+
+    def keys(
+        self, prefix: str = "", *, consistency: Consistency | None = None, timeout: float | None = None
+    ) -> list[str]:
+        """All keys that start with `prefix`, in the order of their UTF-8 bytes. Long lists are read in pages,
+        between which the store may change."""
+        return self._calls().keys(prefix, consistency, timeout)
+
+    def status(self, *, timeout: float | None = None) -> Status:
+        """The node's view of itself and its cluster; a client returns that of whichever endpoint answers
+        first."""
+        return self._calls().status(timeout)
+
+    def explain(self, *, timeout: float | None = None) -> Explanation:
+        """Why there is no leader or writes are slow, and what would help; a client asks as in `status`."""
+        return self._calls().explain(timeout)
