@@ -1,4 +1,5 @@
-//! The `raft-server` command within Python. It is the same library as the binary's, not a second executable in the
+//! The `raft-server` command within Python. It is the same library as the binary's, not a second executable
+//! in the
 //! wheel: a wheel carries one build of the node, and pip needs no step of its own to install it.
 
 use std::ffi::OsString;
@@ -6,7 +7,8 @@ use std::ffi::OsString;
 use pyo3::prelude::*;
 use raft_server::{Program, main_with};
 
-/// Runs the command and gives its exit code. `name` is what a user types for it, `command` starts it once more.
+/// Runs the command and gives its exit code. `name` is what a user types for it, `command` starts it once
+/// more.
 #[pyfunction]
 pub(crate) fn main(
     py: Python<'_>,

@@ -1,4 +1,5 @@
-//! `raft_py._native`: what the Python package needs of Rust. It translates arguments, results and failures; what a
+//! `raft_py._native`: what the Python package needs of Rust. It translates arguments, results and failures;
+//! what a
 //! node and a client do is raft-node's. The names that users see are in `python/raft_py`.
 
 mod async_client;

@@ -1,6 +1,7 @@
 //! A node's log in Python's `logging`, below the logger `raft_py`.
 //!
-//! Lines go through a queue and a thread: a node must not wait for the GIL, which a program may hold for longer than an
+//! Lines go through a queue and a thread: a node must not wait for the GIL, which a program may hold for
+//! longer than an
 //! election timeout. Where they are not taken as fast as they come, lines are dropped.
 
 use std::fmt::{self, Write as _};
@@ -34,7 +35,8 @@ struct Line {
     message: String,
 }
 
-/// Takes this process's log over, unless something else has. Called at each start of a node: a logger that was set to
+/// Takes this process's log over, unless something else has. Called at each start of a node: a logger that
+/// was set to
 /// DEBUG since the last one counts from now on.
 pub(crate) fn start(py: Python<'_>) {
     if let Ok(least) = least(py) {

@@ -1,4 +1,5 @@
-//! Values between Python and the store. What would not come back as it was is refused, and nothing is guessed: a
+//! Values between Python and the store. What would not come back as it was is refused, and nothing is
+//! guessed: a
 //! tuple would come back as a list, a key that is a number as a string, an enum as what it stands for.
 
 use bytes::Bytes;
