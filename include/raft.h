@@ -194,6 +194,43 @@ typedef int32_t raft_kind;
 #endif // __cplusplus
 
 /**
+ * How much a line of the log matters.
+ */
+enum raft_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Something does not work.
+     */
+    RAFT_LOG_ERROR = 1,
+    /**
+     * Something needs looking at.
+     */
+    RAFT_LOG_WARN = 2,
+    /**
+     * What a node does: starts, leads, follows, stops.
+     */
+    RAFT_LOG_INFO = 3,
+    /**
+     * More, for finding a fault.
+     */
+    RAFT_LOG_DEBUG = 4,
+    /**
+     * Everything.
+     */
+    RAFT_LOG_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum raft_log_level raft_log_level;
+#else
+typedef int32_t raft_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * How fresh a read has to be.
  */
 enum raft_consistency
@@ -263,6 +300,16 @@ typedef struct raft_node_config raft_node_config;
  * the node or client it was read through. It is yours: free it with raft_value_free().
  */
 typedef struct raft_value raft_value;
+
+/**
+ * Takes one line of the log: its level, the part of the library it comes from, and what it says, in UTF-8.
+ * Both texts are gone when it is back. Called from any thread, several at a time. It should be quick: the
+ * node waits for it. It must not throw or jump out.
+ */
+typedef void (*raft_log_callback)(raft_log_level level,
+                                  const char *target,
+                                  const char *message,
+                                  void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -952,6 +999,21 @@ void raft_keys_free(raft_keys *keys);
  * Pointers: `text` is NULL, or was handed over by this library and not freed; nobody uses it any more.
  */
 void raft_string_free(char *text);
+
+/**
+ * Has every line the nodes and clients of this process log, up to `max_level` (a raft_log_level), handed to
+ * `callback`, in place of the one before. NULL for no more: without a callback nothing is logged. When it is
+ * back, the callback before is not running and is not called again.
+ *
+ * RAFT_CONFLICT from within a callback; RAFT_TIMEOUT where one does not come back within 5 seconds.
+ *
+ * Threads: any, at any time, but not from within a callback.
+ *
+ * Pointers: `callback` is NULL, or may be called from any thread with `user_data` until it is replaced.
+ */
+raft_status raft_set_log_callback(raft_log_callback callback,
+                                  void *user_data,
+                                  int32_t max_level);
 
 #ifdef __cplusplus
 }  // extern "C"

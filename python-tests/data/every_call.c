@@ -124,13 +124,25 @@ static void failures(raft_node *node, raft_client *client)
     CHECK(strcmp(raft_status_name(RAFT_CONFLICT), "conflict") == 0);
 }
 
+/* Counts the lines; its user data is where. The node's thread logs too, so only whether there were any is read. */
+static void count_line(raft_log_level level, const char *target, const char *message, void *count)
+{
+    if (level <= RAFT_LOG_INFO && strncmp(target, "raft_node", 9) == 0 && strstr(message, "leads term="))
+        *(volatile int *)count = 1;
+    if (raft_set_log_callback(NULL, NULL, 0) != RAFT_CONFLICT)
+        abort();
+}
+
 int main(int argc, char **argv)
 {
+    volatile int led = 0;
     unsigned short port = (unsigned short)(argc > 1 ? atoi(argv[1]) : 0);
     raft_node *node = make_node(port);
     raft_client *client = make_client(port);
     raft_value *nothing;
     CHECK(raft_abi_version() == RAFT_ABI_VERSION);
+    CHECK(raft_set_log_callback(count_line, NULL, 9) == RAFT_BAD_REQUEST);
+    CHECK(raft_set_log_callback(count_line, (void *)&led, RAFT_LOG_INFO) == RAFT_OK);
     CHECK(raft_node_start(node) == RAFT_OK);
     writes(node, client);
     reads(node, client);
@@ -138,6 +150,8 @@ int main(int argc, char **argv)
     documents(node, client);
     failures(node, client);
     CHECK(raft_node_stop(node, 0) == RAFT_OK);
+    CHECK(raft_set_log_callback(NULL, NULL, 0) == RAFT_OK);
+    CHECK(led == 1);
     CHECK(raft_node_set_text(node, "k", "v", 0, NULL) == RAFT_SHUTTING_DOWN);
     CHECK(raft_client_get(client, "k", 0, 300, &nothing) == RAFT_UNREACHABLE && nothing == NULL);
     CHECK(raft_node_start(node) == RAFT_OK);

@@ -114,6 +114,7 @@ ROWS: dict[str, Row] = {
     "raft_keys_size_at": Row(),
     "raft_keys_free": Row(),
     "raft_string_free": Row(),
+    "raft_set_log_callback": Row(optional=frozenset({"user_data"})),
 }
 
 GOOD_TEXTS = {
@@ -210,6 +211,8 @@ class Abuse:
             return b"there" if function.name.endswith("_get") else GOOD_TEXTS[parameter.name]
         if parameter.type == "const void *":
             return b"some bytes"
+        if parameter.type in ("raft_log_callback", "void *"):
+            return None
         defaults = {"size": 10, "port": 1, "timeout_ms": 0, "consistency": 0}
         return defaults.get(parameter.name, 1)
 
@@ -268,7 +271,8 @@ def cases(abuse: Abuse, function: Function) -> Iterator[Case]:
         arguments = abuse.arguments(function) if not function.name.endswith("_free") else [None]
         for n in pointers:
             arguments[n] = None
-        yield "all NULL", arguments, NULL if status else 0
+        needed = {function.parameters[n].name for n in pointers} - row.optional
+        yield "all NULL", arguments, NULL if status and needed else 0
     for n, parameter in enumerate(function.parameters):
         if parameter.type.endswith("*") and not function.name.endswith("_free"):
             arguments = abuse.arguments(function)
@@ -343,11 +347,18 @@ def eight_threads(abuse: Abuse) -> None:
         (function, case) for function in abuse.raft.functions.values() for case in _count(abuse, function)
     ]
     failures: list[str] = []
+    lines: list[int] = []
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+    log = kind(lambda level, _target, _message, _data: lines.append(level))
+    trace = 5
 
     def work(seed: int) -> None:
         draw = random.Random(seed)
-        for function, n in draw.sample(plan, len(plan)):
+        for number, (function, n) in enumerate(draw.sample(plan, len(plan))):
             try:
+                if number % 20 == 0:
+                    address = ctypes.cast(log, ctypes.c_void_p).value
+                    abuse.raft.ok("raft_set_log_callback", address, None, trace)
                 _, arguments, _ = list(cases(abuse, function))[n]
                 abuse.call(function, _short(function, arguments))
             except Exception as error:
@@ -358,7 +369,10 @@ def eight_threads(abuse: Abuse) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    abuse.raft.ok("raft_set_log_callback", None, None, 0)
     assert not failures, failures
+    assert {1, 2, 3, 4, 5}.issuperset(lines), "levels"
+    assert lines, "what was logged was handed over"
     _say(f"8 threads, {len(plan)} cases each")
 
 

@@ -23,7 +23,8 @@ SCALARS: dict[str, Any] = {
 
 def ctype(text: str) -> Any:
     """The type for ctypes; every pointer is a plain address."""
-    return ctypes.c_void_p if text.endswith("*") else SCALARS[text]
+    is_address = text.endswith(("*", "_callback"))
+    return ctypes.c_void_p if is_address else SCALARS[text]
 
 
 class Library:

@@ -34,5 +34,7 @@ pub mod value;
 
 pub mod keys;
 
+pub mod log;
+
 mod input;
 mod store;
