@@ -520,8 +520,8 @@ raft_status raft_node_open(const raft_node_config *config,
  * Opens the data directory, listens on the port, and runs the node on threads of its own. Comes back when
  * that is done; the node need not have a leader yet, and calls wait for one.
  *
- * RAFT_CONFLICT where it runs already; RAFT_LISTEN, RAFT_DATA_DIRECTORY, RAFT_DAMAGED or RAFT_SYSTEM where
- * it cannot, and then nothing is left running. A node that was stopped may be started again.
+ * RAFT_LISTEN, RAFT_DATA_DIRECTORY, RAFT_DAMAGED or RAFT_SYSTEM where it cannot, and then nothing is left
+ * running. A node that runs is left as it is; one that was stopped may be started again.
  *
  * Threads: any, at any time.
  *

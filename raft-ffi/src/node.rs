@@ -13,7 +13,7 @@ use crate::keys::raft_keys;
 use crate::node_config::raft_node_config;
 use crate::problem::{Problem, guard, status_of};
 use crate::status::raft_status;
-use crate::status::raft_status::{RAFT_CONFLICT, RAFT_SHUTTING_DOWN};
+use crate::status::raft_status::RAFT_SHUTTING_DOWN;
 use crate::store::{self, Content, Document, Door};
 use crate::value::raft_value;
 
@@ -37,7 +37,7 @@ impl raft_node {
         self.home.check()?;
         let _changing = self.changing.lock();
         if self.running().is_some() {
-            return Err(Problem::new(RAFT_CONFLICT, "the node runs already: stop it first to start it anew"));
+            return Ok(());
         }
         let node = Node::start(self.config.clone())?;
         *self.running.write() = Some(Arc::new(node));
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn raft_node_open(
 /// Opens the data directory, listens on the port, and runs the node on threads of its own. Comes back when
 /// that is done; the node need not have a leader yet, and calls wait for one.
 ///
-/// RAFT_CONFLICT where it runs already; RAFT_LISTEN, RAFT_DATA_DIRECTORY, RAFT_DAMAGED or RAFT_SYSTEM where
-/// it cannot, and then nothing is left running. A node that was stopped may be started again.
+/// RAFT_LISTEN, RAFT_DATA_DIRECTORY, RAFT_DAMAGED or RAFT_SYSTEM where it cannot, and then nothing is left
+/// running. A node that runs is left as it is; one that was stopped may be started again.
 ///
 /// Threads: any, at any time.
 ///
