@@ -43,7 +43,8 @@ impl Node {
         Ok(Node::of(node::Node::start(config)?, waiter))
     }
 
-    /// Likewise, and gives up when the call says so: reading a long log may take a while. Without a timeout in
+    /// Likewise, and gives up when the call says so: reading a long log may take a while. Without a timeout
+    /// in
     /// the call it may take up to a day.
     ///
     /// # Errors
