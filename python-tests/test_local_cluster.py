@@ -52,10 +52,12 @@ class Local:
     """The command, running."""
 
     def __init__(self, directory: Path, size: int) -> None:
-        self.first = consecutive_ports(size)
+        self.first = consecutive_ports(size + 1)
+        self.dashboard = self.first + size
         self.ports = list(range(self.first, self.first + size))
         command: list[str | Path] = [server_binary(), "cluster", "--nodes", str(size)]
-        self.process = Process([*command, "--base-port", str(self.first)], directory / "out", directory)
+        ports = ["--base-port", str(self.first), "--dashboard-port", str(self.dashboard)]
+        self.process = Process([*command, *ports], directory / "out", directory)
 
     def ready(self) -> bool:
         assert self.process.running, self.process.output()
@@ -110,7 +112,8 @@ def test_what_was_written_is_there_the_next_time(tmp_path: Path) -> None:
     Http("127.0.0.1", first.ports[0]).set_key("k", "v").ok()
     first.process.send(signal.SIGINT)
     assert first.process.wait(15) == 0
-    second_command: list[str | Path] = [server_binary(), "cluster", "--base-port", str(first.first)]
+    ports = ["--base-port", str(first.first), "--no-dashboard"]
+    second_command: list[str | Path] = [server_binary(), "cluster", *ports]
     second = Process(second_command, tmp_path / "out2", tmp_path)
     http = Http("127.0.0.1", first.ports[1])
 

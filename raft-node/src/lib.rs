@@ -4,6 +4,7 @@
 pub mod blocking;
 pub mod client;
 pub mod config;
+pub mod dashboard;
 pub mod disk;
 mod error;
 mod failure;

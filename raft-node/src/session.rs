@@ -110,7 +110,7 @@ impl Drop for Ticket {
     }
 }
 
-fn random_name() -> Result<String, NoRandomNumbers> {
+pub(crate) fn random_name() -> Result<String, NoRandomNumbers> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(NoRandomNumbers)?;
     let mut name = String::with_capacity(32);

@@ -9,6 +9,7 @@ use raft_node::core::types::NodeId;
 
 use crate::client::ClientArgs;
 use crate::cluster::ClusterArgs;
+use crate::dashboard::DashboardArgs;
 use crate::demo::DemoArgs;
 use crate::failure::{Failure, USAGE, one_line};
 use crate::settings::NodeFlags;
@@ -51,6 +52,9 @@ Examples:
   See a leader killed, and what becomes of it:
     raft-server demo failover
 
+  The dashboard of the same cluster, on http://localhost:8080:
+    raft-server dashboard
+
   One node alone:
     raft-server solo 7000 --peers solo=127.0.0.1:7000
 
@@ -63,7 +67,7 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, client, demo, completions or help.
+  cluster, dashboard, client, demo, completions or help.
 
 Exit codes:
   0    done
@@ -97,6 +101,8 @@ pub(crate) struct NodeArgs {
 pub(crate) enum Command {
     /// Run a whole cluster on this machine, until Ctrl-C
     Cluster(ClusterArgs),
+    /// Serve the dashboard of a cluster on this machine, until Ctrl-C
+    Dashboard(DashboardArgs),
     /// Use a cluster, by one command or in a shell: set, get, delete and list keys, and see how it is
     Client(ClientArgs),
     /// See a cluster of its own lose its leader, or its network, and what becomes of it
@@ -197,7 +203,9 @@ mod tests {
             "demo nonsense",
             "demo failover --nodes 4",
             "demo failover --rounds 0",
-            "dashboard",
+            "dashboard --port 0",
+            "dashboard 8080",
+            "cluster --dashboard-port 1 --no-dashboard",
         ] {
             assert!(parse(line).is_err(), "{line:?} was taken");
         }

@@ -63,6 +63,13 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A line of result on stdout, for a command that goes on. Nobody reading it is no reason to stop.
+pub(crate) fn show(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = writeln!(stdout, "{text}");
+    let _ = stdout.flush();
+}
+
 /// A line on stderr. A stderr that is gone is no reason to stop, or to panic as `eprintln!` would.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

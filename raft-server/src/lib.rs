@@ -1,11 +1,12 @@
 //! The `raft-server` command as a library, so that the binary and the Python package are one program: a
-//! node, a local cluster, a client, demos. It translates arguments and results; what a node and a client do
-//! is raft-node's.
+//! node, a local cluster, a dashboard, a client, demos. It translates arguments and results; what a node and
+//! a client do is raft-node's.
 #![forbid(unsafe_code)]
 
 mod args;
 mod client;
 mod cluster;
+mod dashboard;
 mod demo;
 mod failure;
 mod logging;
@@ -39,6 +40,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         None => node::run(cli.node),
         Some(Command::Completions { shell }) => Ok(std::io::stdout().write_all(&args::completions(shell))?),
         Some(Command::Cluster(args)) => cluster::run(&args),
+        Some(Command::Dashboard(args)) => dashboard::run(&args),
         Some(Command::Client(args)) => client::run(args),
         Some(Command::Demo(args)) => demo::run(&args),
     }

@@ -6,15 +6,15 @@ mod common;
 use std::net::TcpListener;
 use std::path::Path;
 
-use common::{Running, command, free_ports, is_free, refusal, run, signal_to, wait_until};
+use common::{Running, command, free_ports, get, is_free, refusal, run, signal_to, wait_until};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
 /// A cluster of three that has formed, and its first port.
 fn formed(directory: &Path, more: &[&str]) -> (Running, u16) {
-    let base = free_ports(3);
-    let port = base.to_string();
-    let arguments = [&["cluster", "--base-port", &port], more].concat();
+    let base = free_ports(4);
+    let (port, dashboard) = (base.to_string(), (base + 3).to_string());
+    let arguments = [&["cluster", "--base-port", &port, "--dashboard-port", &dashboard], more].concat();
     let mut cluster = Running::start(command(directory, &arguments));
     cluster.line("Ctrl-C stops");
     (cluster, base)
@@ -111,11 +111,53 @@ fn a_port_in_use_stops_it_before_it_starts() {
     let directory = tempdir().unwrap();
     let base = free_ports(3);
     let taken = TcpListener::bind(("127.0.0.1", base + 1)).unwrap();
-    let line = refusal(&run(directory.path(), &["cluster", "--base-port", &base.to_string()]));
+    let line =
+        refusal(&run(directory.path(), &["cluster", "--no-dashboard", "--base-port", &base.to_string()]));
     assert!(line.contains(&(base + 1).to_string()) && line.contains("--base-port"), "{line}");
     drop(taken);
     assert!(all_free(base));
     assert!(!directory.path().join("raft-data").exists());
+}
+
+#[test]
+fn a_dashboard_whose_port_is_in_use_stops_it_before_it_starts() {
+    let directory = tempdir().unwrap();
+    let base = free_ports(4);
+    let taken = TcpListener::bind(("127.0.0.1", base + 3)).unwrap();
+    let (port, dashboard) = (base.to_string(), (base + 3).to_string());
+    let arguments = ["cluster", "--base-port", &port, "--dashboard-port", &dashboard];
+    let line = refusal(&run(directory.path(), &arguments));
+    assert!(line.contains(&dashboard) && line.contains("--dashboard-port"), "{line}");
+    drop(taken);
+    assert!(all_free(base));
+    assert!(!directory.path().join("raft-data").exists());
+}
+
+#[test]
+fn the_dashboard_is_served_and_outlives_every_node_but_the_last() {
+    let directory = tempdir().unwrap();
+    let (mut cluster, base) = formed(directory.path(), &["--ephemeral"]);
+    let said = cluster.seen.join("\n");
+    assert!(said.contains(&format!("The dashboard is at http://localhost:{}", base + 3)), "{said}");
+    for n in 0..2 {
+        let (pid, _) = pid_of(&cluster, |line| line.contains(&format!("node_{n} ")));
+        signal_to(pid, Signal::KILL);
+        cluster.line(&format!("node_{n} was killed"));
+        assert!(get(base + 3, "/").contains("<title>Raft"), "the dashboard went with node_{n}");
+    }
+    cluster.signal(Signal::INT);
+    assert_eq!(cluster.end().code(), Some(0));
+    assert!(is_free(base + 3), "the dashboard outlived the cluster");
+}
+
+#[test]
+fn without_a_dashboard_none_is_served() {
+    let directory = tempdir().unwrap();
+    let base = free_ports(3);
+    let arguments = ["cluster", "--ephemeral", "--no-dashboard", "--base-port", &base.to_string()];
+    let mut cluster = Running::start(command(directory.path(), &arguments));
+    cluster.line("Ctrl-C stops");
+    assert!(!cluster.seen.join("\n").contains("dashboard"), "{:?}", cluster.seen);
 }
 
 #[test]
@@ -124,7 +166,8 @@ fn a_node_that_refuses_to_start_ends_the_others_too() {
     std::fs::create_dir(directory.path().join("raft-data")).unwrap();
     std::fs::write(directory.path().join("raft-data/node_1"), "").unwrap();
     let base = free_ports(3);
-    let line = refusal(&run(directory.path(), &["cluster", "--base-port", &base.to_string()]));
+    let line =
+        refusal(&run(directory.path(), &["cluster", "--no-dashboard", "--base-port", &base.to_string()]));
     assert!(line.contains("node_1 did not start"), "{line}");
     assert!(all_free(base));
 }

@@ -26,10 +26,11 @@ fn help_tells_what_a_newcomer_needs() {
         "Exit codes:",
         "cannot be named",
         "raft-server demo failover",
+        "raft-server dashboard",
     ] {
         assert!(help.contains(word), "{word:?} is missing in\n{help}");
     }
-    for later in ["dashboard", "watch", "members ", "--join", "--exit-with-parent"] {
+    for later in ["watch", "members ", "--join", "--exit-with-parent"] {
         assert!(!help.contains(later), "{later:?} is in the help but does not exist");
     }
 }

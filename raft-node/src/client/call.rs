@@ -31,8 +31,17 @@ pub(super) struct Ask<'a> {
     pub(super) body: Bytes,
     /// Whether the endpoint takes `timeout_ms`.
     pub(super) timed: bool,
-    /// Numbers a write.
-    pub(super) ticket: Option<&'a Ticket>,
+    /// Names a write, so that it happens once; none for a read.
+    pub(super) once: Option<Once<'a>>,
+}
+
+/// What makes a repeated write happen once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Once<'a> {
+    /// Its number in this client's session.
+    Ticket(&'a Ticket),
+    /// A name of its own.
+    Key(&'a HeaderValue),
 }
 
 /// How one call fares.
@@ -99,7 +108,7 @@ impl Ask<'_> {
             content_type: None,
             body: Bytes::new(),
             timed: false,
-            ticket: None,
+            once: None,
         }
     }
 }
@@ -180,11 +189,11 @@ impl Endpoints {
             for step in 0..self.all.len() {
                 let position = (first + step) % self.all.len();
                 if journey.left().is_zero() {
-                    return Err(journey.expired(self, ask.ticket.is_some()));
+                    return Err(journey.expired(self, ask.once.is_some()));
                 }
                 let attempt = self.attempt(position, ask, journey).await;
                 // A refusal says nothing about the attempts before it.
-                let before = journey.maybe_happened && ask.ticket.is_some();
+                let before = journey.maybe_happened && ask.once.is_some();
                 match attempt {
                     Attempt::Answered(answer) => {
                         if step > 0 {
@@ -263,7 +272,7 @@ fn problem(endpoint: &Endpoint, answer: &Answer) -> Result<Problem, ClientError>
     })
 }
 
-fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
+pub(super) fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
     let target = if ask.timed {
         let separator = if ask.target.contains('?') { '&' } else { '?' };
         format!("{}{separator}timeout_ms={}", ask.target, server_millis(end))
@@ -278,13 +287,19 @@ fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
     if let Some(content_type) = ask.content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    if let Some(ticket) = ask.ticket {
-        let mut insert = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
-        if let Ok(client) = HeaderValue::from_str(ticket.client()) {
-            insert(IDEMPOTENCY_KEY, client);
+    let mut insert = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
+    match ask.once {
+        None => {}
+        Some(Once::Key(key)) => {
+            insert(IDEMPOTENCY_KEY, key.clone());
         }
-        insert(IDEMPOTENCY_SEQUENCE, ticket.number().into());
-        insert(IDEMPOTENCY_ANSWERED_BELOW, ticket.answered_below().into());
+        Some(Once::Ticket(ticket)) => {
+            if let Ok(client) = HeaderValue::from_str(ticket.client()) {
+                insert(IDEMPOTENCY_KEY, client);
+            }
+            insert(IDEMPOTENCY_SEQUENCE, ticket.number().into());
+            insert(IDEMPOTENCY_ANSWERED_BELOW, ticket.answered_below().into());
+        }
     }
     request
 }
@@ -312,7 +327,9 @@ fn judge(
         Err(error) => return Attempt::Refused(error),
     };
     match answer.status {
-        409 if ask.ticket.is_some() && problem.reason.as_deref() == Some(SESSION_EXPIRED) => {
+        409 if matches!(ask.once, Some(Once::Ticket(_)))
+            && problem.reason.as_deref() == Some(SESSION_EXPIRED) =>
+        {
             Attempt::SessionExpired(problem.detail)
         }
         429 | 502..=504 => {

@@ -39,13 +39,13 @@ pub(super) struct Endpoint {
 
 /// An answer in full.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Who answered.
-    pub(super) endpoint: String,
-    pub(super) status: u16,
-    pub(super) content_type: String,
-    pub(super) revision: Option<u64>,
-    pub(super) body: Bytes,
+    pub(crate) endpoint: String,
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) revision: Option<u64>,
+    pub(crate) body: Bytes,
 }
 
 /// Why there is no answer.

@@ -8,11 +8,16 @@
 mod call;
 mod connection;
 mod error;
+mod probe;
+mod relay;
 mod reports;
 mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
+pub(crate) use connection::Answer;
 pub use error::{ClientError, EndpointFailure};
+pub(crate) use probe::{Probe, Unanswered};
+pub(crate) use relay::Relay;
 pub use reports::{Explanation, Health, Member, Peer, Reason, Status};
 pub use wire::{ListOptions, Page};
 
@@ -27,8 +32,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::session::Session;
-use call::{Arrival, Ask, Endpoints, Journey};
-use connection::{Answer, Endpoint};
+use call::{Arrival, Ask, Endpoints, Journey, Once};
+use connection::Endpoint;
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -312,7 +317,7 @@ impl Client {
                 content_type: Some(content_type),
                 body: body.clone(),
                 timed: true,
-                ticket: Some(&ticket),
+                once: Some(Once::Ticket(&ticket)),
             };
             match endpoints.call(&ask, &mut journey).await? {
                 Arrival::Answer(answer) => {
@@ -336,7 +341,7 @@ impl Client {
             content_type: Some(JSON),
             body: wire::session_body(&name),
             timed: true,
-            ticket: None,
+            once: None,
         };
         self.shared.endpoints.call(&ask, &mut journey).await.map(|_| ())
     }

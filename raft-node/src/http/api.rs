@@ -7,7 +7,9 @@ use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use matchit::InsertError;
+use tokio::sync::watch::Receiver;
 
+use super::access::Access;
 use super::budget::{Budget, Grant};
 use super::connections::Connections;
 use super::input::{self, Media};
@@ -20,6 +22,7 @@ use super::routes::{Endpoint, Routes};
 use super::server::Handler;
 use super::watch::Watch;
 use super::{body, calls, openapi, store};
+use crate::dashboard::Dashboard;
 use crate::node::{Key, Node};
 
 /// Everything that answering takes.
@@ -30,6 +33,8 @@ pub(super) struct Api {
     pub(super) connections: Arc<Connections>,
     pub(super) max_value: usize,
     routes: Routes,
+    access: Access,
+    dashboard: Dashboard,
 }
 
 /// One request on its way through a handler.
@@ -42,10 +47,16 @@ pub(super) struct Call<'a> {
 }
 
 impl Api {
-    pub(super) fn new(node: Node, connections: Arc<Connections>) -> Result<Api, InsertError> {
+    /// Streams end when `shutdown` holds true.
+    pub(super) fn new(
+        node: Node,
+        connections: Arc<Connections>,
+        shutdown: Receiver<bool>,
+    ) -> Result<Api, InsertError> {
         let max_value = node.config().max_value_bytes;
         let (budget, metrics, routes) = (Budget::new(), Metrics::new(), Routes::new()?);
-        Ok(Api { node, budget, metrics, connections, max_value, routes })
+        let (access, dashboard) = (Access::of_node(node.config()), Dashboard::of_node(&node, shutdown));
+        Ok(Api { node, budget, metrics, connections, max_value, routes, access, dashboard })
     }
 
     async fn dispatch(&self, endpoint: Endpoint, mut call: Call<'_>) -> Result<Response, Problem> {
@@ -64,7 +75,9 @@ impl Api {
             Endpoint::AppendEntries => calls::append_entries(&mut call).await,
             Endpoint::Metrics => calls::metrics(&call).await,
             Endpoint::OpenApi => Ok(reply::json(openapi::document())),
-            Endpoint::Root => Ok(calls::root()),
+            Endpoint::Root => Ok(self.dashboard.page()),
+            Endpoint::DashboardFile => Dashboard::asset(call.path_key),
+            Endpoint::DashboardEvents => self.dashboard.events(),
             Endpoint::Stream => Err(Problem::bad_request(
                 "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",
             )),
@@ -74,6 +87,10 @@ impl Api {
 
 impl Handler for Api {
     async fn handle(&self, request: Request<Incoming>, watch: &Watch) -> Response {
+        if let Some(answer) = self.access.preflight(&request, &self.routes) {
+            self.metrics.count(None, answer.status());
+            return answer;
+        }
         let found = self.routes.find(request.method(), request.uri().path());
         let endpoint = found.as_ref().ok().map(|(endpoint, _)| *endpoint);
         if endpoint == Some(Endpoint::Stream) && asks_for_stream(request.headers()) {
@@ -84,15 +101,19 @@ impl Handler for Api {
         let failure = found.err();
         let (parts, mut body) = request.into_parts();
         let answer = match (endpoint, failure) {
-            (Some(endpoint), _) => {
-                let path_key = &parts.uri.path()[path_key_at..];
-                let call = Call { api: self, parts: &parts, body: &mut body, watch, path_key };
-                self.dispatch(endpoint, call).await
-            }
+            (Some(endpoint), _) => match self.access.check_name(&parts) {
+                Ok(()) => {
+                    let path_key = &parts.uri.path()[path_key_at..];
+                    let call = Call { api: self, parts: &parts, body: &mut body, watch, path_key };
+                    self.dispatch(endpoint, call).await
+                }
+                Err(problem) => Err(problem),
+            },
             (None, Some(problem)) => Err(problem),
             (None, None) => Err(Problem::bad_request("the request names nothing")),
         };
-        let response = answer.unwrap_or_else(|problem| problem.response());
+        let mut response = answer.unwrap_or_else(|problem| problem.response());
+        self.access.let_read(endpoint, &parts.headers, &mut response);
         if !body.is_end_stream() {
             tokio::spawn(body::drain(body));
         }

@@ -26,7 +26,7 @@ pub(crate) fn limit(max_value: usize) -> usize {
 ///
 /// # Errors
 /// 413 as soon as it is known to be larger, 429 when too much is being read already, 400 when it breaks off.
-pub(super) async fn read(
+pub(crate) async fn read(
     body: &mut Incoming,
     limit: usize,
     budget: &Budget,
@@ -79,7 +79,7 @@ async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
 
 /// Drops what a client still sends after it was answered. Closing instead would reset the connection, and
 /// the client would lose the answer that says what it did wrong.
-pub(super) async fn drain(mut body: Incoming) {
+pub(crate) async fn drain(mut body: Incoming) {
     let mut left = DRAIN_BYTES;
     let dropping = async {
         while let Ok(Some(data)) = chunk(&mut body).await {

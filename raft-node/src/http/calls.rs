@@ -92,9 +92,3 @@ pub(super) async fn metrics(call: &Call<'_>) -> Result<Response, Problem> {
     let open = accepts.contains("application/openmetrics-text");
     Ok(reply::ok(if open { OPEN_METRICS } else { PROMETHEUS_TEXT }, text))
 }
-
-/// `GET /`.
-pub(super) fn root() -> Response {
-    let text = "A Raft node. What it can be asked: /openapi.json. How it is: /api/status\n";
-    reply::ok("text/plain; charset=utf-8", text)
-}

@@ -18,7 +18,7 @@ const SAMPLE: usize = 64;
 
 /// All connections of one server.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     limit: usize,
     table: Mutex<Table>,
     changed: Notify,
@@ -35,13 +35,13 @@ struct Table {
 
 /// A connection's place, given back when it ends.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     all: Arc<Connections>,
     slot: usize,
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Connections> {
+    pub(crate) fn new(limit: usize) -> Arc<Connections> {
         Arc::new(Connections { limit, table: Mutex::default(), changed: Notify::new() })
     }
 
@@ -49,7 +49,7 @@ impl Connections {
     /// its place is taken over.
     ///
     /// None when every connection looked at is in the middle of a request.
-    pub(super) fn admit(self: &Arc<Self>, watch: Arc<Watch>) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, watch: Arc<Watch>) -> Option<Place> {
         let mut table = self.table.lock();
         if table.open >= self.limit {
             table.idlest()?.evict();
@@ -67,19 +67,19 @@ impl Connections {
     }
 
     /// How many are open.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.table.lock().open
     }
 
     /// Tells every connection to finish what is under way.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         for watch in self.table.lock().slots.iter().flatten() {
             watch.close();
         }
     }
 
     /// Waits until none is open.
-    pub(super) async fn emptied(&self) {
+    pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
             if self.open() == 0 {
@@ -115,7 +115,7 @@ impl Drop for Place {
 }
 
 /// Raises the limit on open files as far as it goes, and says how many connections fit under it.
-pub(super) fn fitting_limit() -> usize {
+pub(crate) fn fitting_limit() -> usize {
     let now = getrlimit(Resource::Nofile);
     let raised = match (now.current, now.maximum) {
         (Some(current), Some(maximum)) if current < maximum => raise(maximum),

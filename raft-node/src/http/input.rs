@@ -121,6 +121,16 @@ pub(crate) enum Media {
     OctetStream,
 }
 
+impl Media {
+    /// As it stands in a header.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::OctetStream => "application/octet-stream",
+        }
+    }
+}
+
 /// Reads the content type of a body that may be `accepted`.
 ///
 /// A missing one is refused too: a web page may send such a request to any host without asking, while
@@ -149,13 +159,7 @@ pub(crate) fn media(headers: &HeaderMap, accepted: &[Media]) -> Result<Media, Pr
 }
 
 fn refuse_media(given: &str, accepted: &[Media]) -> Problem {
-    let names: Vec<_> = accepted
-        .iter()
-        .map(|media| match media {
-            Media::Json => "application/json",
-            Media::OctetStream => "application/octet-stream",
-        })
-        .collect();
+    let names: Vec<_> = accepted.iter().map(|media| media.name()).collect();
     let given = if given.is_empty() { "missing".to_owned() } else { format!("{given:?}") };
     let wanted = names.join(" or ");
     let detail = format!("the Content-Type is {given}: send {wanted} (UTF-8, with a Content-Type header)");

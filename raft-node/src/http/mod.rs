@@ -5,11 +5,12 @@
 //! read it with `query`, `input` and `rpc`, ask the [`Node`], and write the answer. What goes wrong is a
 //! `problem`. `openapi` describes all of it, and a test holds the two together.
 
+pub(crate) mod access;
 mod api;
-mod body;
-mod budget;
+pub(crate) mod body;
+pub(crate) mod budget;
 mod calls;
-mod connections;
+pub(crate) mod connections;
 pub(crate) mod input;
 pub(crate) mod json;
 mod metrics;
@@ -17,12 +18,12 @@ mod openapi;
 pub(crate) mod percent;
 pub(crate) mod problem;
 pub(crate) mod query;
-mod reply;
-mod routes;
+pub(crate) mod reply;
+pub(crate) mod routes;
 mod rpc;
-mod server;
+pub(crate) mod server;
 pub(crate) mod store;
-mod watch;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ use crate::node::Node;
 /// Must run within a tokio runtime with I/O and time; connections are tasks of their own on it.
 pub(crate) async fn serve(listener: TcpListener, node: Node, shutdown: Receiver<bool>) {
     let connections = connections::Connections::new(connections::fitting_limit());
-    match api::Api::new(node, Arc::clone(&connections)) {
+    match api::Api::new(node, Arc::clone(&connections), shutdown.clone()) {
         Ok(api) => server::run(listener, Arc::new(api), connections, shutdown).await,
         // The table of routes is fixed, and a test builds it.
         Err(error) => tracing::error!(%error, "the table of routes contradicts itself"),

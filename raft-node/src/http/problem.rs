@@ -30,6 +30,21 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    const ALL: [Code; 12] = [
+        Code::BadRequest,
+        Code::Forbidden,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::Conflict,
+        Code::TooLarge,
+        Code::UnsupportedMediaType,
+        Code::Overloaded,
+        Code::NoLeader,
+        Code::ShuttingDown,
+        Code::Failed,
+        Code::Timeout,
+    ];
+
     /// Status, code and title.
     fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -46,6 +61,11 @@ impl Code {
             Code::Failed => (503, "failed", "The node has stopped working"),
             Code::Timeout => (504, "timeout", "No answer in time"),
         }
+    }
+
+    /// The code that stands in a document as `text`.
+    pub(crate) fn named(text: &str) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
     /// As it stands in the document.
@@ -176,6 +196,7 @@ mod tests {
             let document: serde_json::Value = serde_json::from_slice(&problem.document()).unwrap();
             assert_eq!(document["status"], status);
             assert_eq!(document["code"], code);
+            assert_eq!(Code::named(code), Some(problem.code));
             assert_eq!(document["detail"], text);
             assert_eq!(document["type"], format!("urn:raft:problem:{code}"));
             assert!(document["title"].is_string());

@@ -24,6 +24,8 @@ pub(crate) enum Endpoint {
     OpenApi,
     Stream,
     Root,
+    DashboardFile,
+    DashboardEvents,
 }
 
 /// One method on one path.
@@ -40,7 +42,7 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 }
 
 /// Every route; the position of an endpoint here is its number elsewhere.
-pub(crate) const ROUTES: [Route; 16] = [
+pub(crate) const ROUTES: [Route; 18] = [
     route("POST", "/api/set", Endpoint::Set),
     route("GET", "/api/get/{key}", Endpoint::Get),
     route("POST", "/api/delete", Endpoint::Delete),
@@ -57,6 +59,8 @@ pub(crate) const ROUTES: [Route; 16] = [
     route("GET", "/openapi.json", Endpoint::OpenApi),
     route("GET", "/raft/stream", Endpoint::Stream),
     route("GET", "/", Endpoint::Root),
+    route("GET", "/dashboard/{file}", Endpoint::DashboardFile),
+    route("GET", "/api/dashboard/events", Endpoint::DashboardEvents),
 ];
 
 /// The methods of one path.
@@ -117,7 +121,7 @@ impl Routes {
         Ok(Routes { router })
     }
 
-    /// The endpoint, and the key in the path, still encoded; empty where the path has none.
+    /// The endpoint, and the key or file in the path, still encoded; empty where the path has none.
     ///
     /// # Errors
     /// 404 and 405.
@@ -140,7 +144,7 @@ impl Routes {
             let detail = format!("{method} does nothing here: use {allow}");
             return Err(Problem { allow: Some(allow), ..Problem::new(Code::MethodNotAllowed, detail) });
         };
-        Ok((endpoint, found.params.get("key").unwrap_or("")))
+        Ok((endpoint, found.params.iter().next().map_or("", |(_, value)| value)))
     }
 }
 
@@ -153,11 +157,14 @@ mod tests {
         let routes = Routes::new().unwrap();
         for (position, route) in ROUTES.iter().enumerate() {
             let method = Method::from_bytes(route.method.as_bytes()).unwrap();
-            let path = route.path.replace("{key}", "a%2Fb/c//d");
+            let path = route.path.replace("{key}", "a%2Fb/c//d").replace("{file}", "main.js");
             let (endpoint, key) = routes.find(&method, &path).unwrap();
             assert_eq!(endpoint, route.endpoint);
             assert_eq!(endpoint as usize, position);
-            assert_eq!(key, if route.path.ends_with("{key}") { "a%2Fb/c//d" } else { "" });
+            let named = route.path.rsplit('/').next().unwrap();
+            let expected = [("{key}", "a%2Fb/c//d"), ("{file}", "main.js")];
+            let expected = expected.iter().find(|(name, _)| *name == named).map_or("", |(_, value)| value);
+            assert_eq!(key, expected);
         }
         assert_eq!(routes.find(&Method::HEAD, "/health").unwrap().0, Endpoint::Health);
     }
@@ -165,7 +172,17 @@ mod tests {
     #[test]
     fn what_is_not_there_is_404_and_a_wrong_method_405() {
         let routes = Routes::new().unwrap();
-        for path in ["/api", "/api/get", "/api/set/", "/nothing", "//", "*"] {
+        for path in [
+            "/api",
+            "/api/get",
+            "/api/set/",
+            "/nothing",
+            "//",
+            "*",
+            "/dashboard",
+            "/dashboard/",
+            "/dashboard/a/b",
+        ] {
             assert_eq!(routes.find(&Method::GET, path).unwrap_err().code, Code::NotFound, "{path}");
         }
         for (method, path, allow) in [

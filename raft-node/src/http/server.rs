@@ -25,13 +25,13 @@ const HEAD_BYTES: usize = 32 << 10;
 const READ_BUFFER: usize = 64 << 10;
 
 /// What answers requests.
-pub(super) trait Handler: Send + Sync + 'static {
+pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one. Every error is an answer too.
     fn handle(&self, request: Request<Incoming>, watch: &Watch) -> impl Future<Output = Response> + Send;
 }
 
 /// Accepts until `shutdown` holds true or its sender is gone, then gives the requests under way a second.
-pub(super) async fn run<H: Handler>(
+pub(crate) async fn run<H: Handler>(
     listener: TcpListener,
     handler: Arc<H>,
     connections: Arc<Connections>,
@@ -110,7 +110,11 @@ async fn serve_connection<H: Handler>(stream: TcpStream, watch: Arc<Watch>, plac
         let (handler, watch) = (Arc::clone(&handler), Arc::clone(&watch));
         async move {
             let response = handler.handle(request, &watch).await;
-            watch.answered();
+            if response.body().is_stream() {
+                watch.streaming();
+            } else {
+                watch.answered();
+            }
             Ok::<_, Infallible>(response)
         }
     });

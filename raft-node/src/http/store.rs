@@ -16,11 +16,11 @@ use crate::value::{BytesAs, push_json, push_string};
 pub(crate) const RAFT_REVISION: HeaderName = HeaderName::from_static("raft-revision");
 
 /// What writes take in the query.
-pub(super) const WRITE: &[Param] = &[Param::TimeoutMs];
+pub(crate) const WRITE: &[Param] = &[Param::TimeoutMs];
 /// What reads of one key take.
-pub(super) const READ: &[Param] = &[Param::Consistency, Param::TimeoutMs];
+pub(crate) const READ: &[Param] = &[Param::Consistency, Param::TimeoutMs];
 /// What listings take.
-pub(super) const LIST: &[Param] = &[
+pub(crate) const LIST: &[Param] = &[
     Param::Prefix,
     Param::Limit,
     Param::After,

@@ -30,7 +30,7 @@ const STALL: Duration = Duration::from_secs(30);
 /// How long a connection may be kept between requests.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long requests under way may take once the server stops.
-pub(super) const CLOSING: Duration = Duration::from_secs(1);
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ enum Phase {
     Working,
     /// Between requests, or its answer is being written.
     Idle,
+    /// Its answer is a stream of events, which ends the connection.
+    Streaming,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl State {
             Phase::Fresh => Some(self.since + FRESH),
             Phase::Head => Some(self.since + HEAD),
             Phase::Body => Some((self.since + BODY).min(self.read_at + BODY_IDLE)),
-            Phase::Working => None,
+            Phase::Working | Phase::Streaming => None,
             Phase::Idle => Some(self.since + IDLE),
         };
         let stalled = self.stalled.map(|since| since + STALL);
@@ -93,10 +95,10 @@ impl State {
 
 /// One connection's state, shared by its socket, its requests and the server.
 #[derive(Debug)]
-pub(super) struct Watch(Mutex<State>);
+pub(crate) struct Watch(Mutex<State>);
 
 impl Watch {
-    pub(super) fn new() -> Arc<Watch> {
+    pub(crate) fn new() -> Arc<Watch> {
         let now = Instant::now();
         Arc::new(Watch(Mutex::new(State {
             phase: Phase::Fresh,
@@ -111,38 +113,43 @@ impl Watch {
     }
 
     /// A body is about to be read.
-    pub(super) fn reading_body(&self) {
+    pub(crate) fn reading_body(&self) {
         let mut state = self.0.lock();
         state.enter(Phase::Body);
         state.read_at = state.since;
     }
 
     /// The request is there in full.
-    pub(super) fn working(&self) {
+    pub(crate) fn working(&self) {
         self.0.lock().phase = Phase::Working;
     }
 
     /// The answer is ready.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.0.lock().enter(Phase::Idle);
     }
 
+    /// The answer begins, and goes on for as long as it is read.
+    pub(crate) fn streaming(&self) {
+        self.0.lock().enter(Phase::Streaming);
+    }
+
     /// Since when the connection could be closed without cutting a request off; none if it can't.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.0.lock();
         (matches!(state.phase, Phase::Fresh | Phase::Head | Phase::Idle) && !state.evicted)
             .then_some(state.since)
     }
 
     /// Makes room for another connection.
-    pub(super) fn evict(&self) {
+    pub(crate) fn evict(&self) {
         let mut state = self.0.lock();
         state.evicted = true;
         state.wake();
     }
 
     /// The server stops.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.0.lock();
         state.closing = Some(Instant::now());
         state.wake();
@@ -153,7 +160,7 @@ impl Watch {
         match state.phase {
             Phase::Fresh | Phase::Idle => state.enter(Phase::Head),
             Phase::Body => state.read_at = Instant::now(),
-            Phase::Head | Phase::Working => {}
+            Phase::Head | Phase::Working | Phase::Streaming => {}
         }
     }
 
@@ -172,7 +179,7 @@ impl Watch {
 
 /// What a connection must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Finish the request under way, and close.
     Finish,
     /// Close now.
@@ -180,19 +187,19 @@ pub(super) enum Verdict {
 }
 
 /// The one timer of a connection.
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     watch: Arc<Watch>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(watch: Arc<Watch>) -> Watchdog {
+    pub(crate) fn new(watch: Arc<Watch>) -> Watchdog {
         Watchdog { watch, timer: Box::pin(tokio::time::sleep(FRESH)) }
     }
 
     /// Ready when the connection must do something. To be polled after the connection itself, whose
     /// progress moves the deadline.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         loop {
             let deadline = {
                 let mut state = self.watch.0.lock();
@@ -223,13 +230,13 @@ impl Watchdog {
 }
 
 /// A client's socket, which tells the watch what happens on it.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     io: TokioIo<TcpStream>,
     watch: Arc<Watch>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, watch: Arc<Watch>) -> Socket {
+    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Socket {
         Socket { io: TokioIo::new(stream), watch }
     }
 }

@@ -7,6 +7,7 @@ mod start;
 mod status;
 
 pub use api::*;
+pub(crate) use start::listen;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -164,7 +164,7 @@ fn random() -> Result<u64, StartError> {
 }
 
 /// Listens on the address, so that a taken port is known before anything else is touched.
-fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
+pub(crate) fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
     let failed = |reason: String| StartError::Listen { address: format!("{host}:{port}"), reason };
     let addresses = (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?;
     let mut last = failed("the name has no address".to_owned());

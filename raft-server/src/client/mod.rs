@@ -17,8 +17,7 @@ use crate::failure::{Failure, UNAVAILABLE, USAGE};
 /// # Errors
 /// When the answer is no, the command cannot be understood, or the cluster does not answer.
 pub(crate) fn run(args: ClientArgs) -> Result<(), Failure> {
-    let variable = std::env::var("RAFT_ENDPOINTS").ok().filter(|text| !text.is_empty());
-    let client = client(&args, variable)?;
+    let client = client(&args, endpoints_variable())?;
     let runtime = crate::runtime()?;
     match args.command {
         Some(command) => {
@@ -28,25 +27,35 @@ pub(crate) fn run(args: ClientArgs) -> Result<(), Failure> {
     }
 }
 
+/// What the environment says of the endpoints.
+pub(crate) fn endpoints_variable() -> Option<String> {
+    std::env::var("RAFT_ENDPOINTS").ok().filter(|text| !text.is_empty())
+}
+
 /// A client for the endpoints of the flag, else of the variable, else of the documented cluster.
 fn client(args: &ClientArgs, variable: Option<String>) -> Result<Client, Failure> {
-    let mut config = ClientConfig {
-        timeout: args.options.timeout(),
-        consistency: args.options.consistency(),
-        ..ClientConfig::default()
-    };
-    let given = match (&args.endpoints, variable) {
-        (Some(text), _) => Some(("--endpoints", text.clone())),
-        (None, text) => text.map(|text| ("RAFT_ENDPOINTS", text)),
-    };
-    if let Some((_, text)) = &given {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        config.endpoints = parts.map(str::to_owned).collect();
-    }
-    Client::new(config).map_err(|error| match given {
-        Some((origin, _)) => Failure::usage(format!("{origin}: {error}")),
+    let (endpoints, origin) = endpoints(args.endpoints.as_deref(), variable);
+    let config =
+        ClientConfig { endpoints, timeout: args.options.timeout(), consistency: args.options.consistency() };
+    Client::new(config).map_err(|error| match origin {
+        Some(origin) => Failure::usage(format!("{origin}: {error}")),
         None => Failure::from(error),
     })
+}
+
+/// The endpoints of the flag, else of the variable, else of the documented cluster; and where they were given.
+pub(crate) fn endpoints(flag: Option<&str>, variable: Option<String>) -> (Vec<String>, Option<&'static str>) {
+    let given = match (flag, variable) {
+        (Some(text), _) => Some(("--endpoints", text.to_owned())),
+        (None, text) => text.map(|text| ("RAFT_ENDPOINTS", text)),
+    };
+    match given {
+        None => (ClientConfig::default().endpoints, None),
+        Some((origin, text)) => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            (parts.map(str::to_owned).collect(), Some(origin))
+        }
+    }
 }
 
 impl From<ClientError> for Failure {

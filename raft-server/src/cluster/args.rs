@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::port;
+use crate::dashboard;
 use crate::settings::ClusterFlags;
 
 /// `raft-server cluster`.
@@ -18,6 +19,12 @@ pub(crate) struct ClusterArgs {
     /// The port of node_0; the others follow it
     #[arg(long, value_name = "PORT", default_value_t = 12000, value_parser = port)]
     pub(crate) base_port: u16,
+    /// The port of the dashboard
+    #[arg(long, value_name = "PORT", default_value_t = dashboard::PORT, value_parser = port)]
+    pub(crate) dashboard_port: u16,
+    /// Leave the dashboard out
+    #[arg(long, conflicts_with = "dashboard_port")]
+    pub(crate) no_dashboard: bool,
     #[command(flatten)]
     pub(crate) flags: ClusterFlags,
 }

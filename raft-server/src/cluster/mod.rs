@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_node::core::types::NodeId;
+use raft_node::dashboard::Alone;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::failure::{Failure, INTERRUPTED, NO, USAGE, say};
+use crate::failure::{Failure, INTERRUPTED, NO, USAGE, say, show};
 use crate::settings::Layers;
 use crate::signals::Signals;
 use child::{Ended, Order, Running};
@@ -35,12 +36,23 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<(), Failure> {
     let layers = Layers::load(args.flags.texts(), |name| std::env::var_os(name)).map_err(Failure::usage)?;
     let plan = Plan::new(args, &layers)?;
     plan.check_ports()?;
-    crate::runtime()?.block_on(Cluster::serve(plan))
+    let dashboard = plan.dashboard_port.map(|port| dashboard(&plan, port)).transpose()?;
+    crate::runtime()?.block_on(Cluster::serve(plan, dashboard))
+}
+
+/// Takes the dashboard's port before any node is started.
+fn dashboard(plan: &Plan, port: u16) -> Result<Alone, Failure> {
+    let endpoints = plan.members.iter().map(Member::address).collect();
+    crate::dashboard::bind(port, endpoints).map_err(|error| {
+        Failure::usage(format!("the dashboard: {error} with --dashboard-port, or give --no-dashboard"))
+    })
 }
 
 /// The running cluster.
 struct Cluster {
     plan: Plan,
+    /// Where the dashboard is, unless it was left out.
+    dashboard: Option<String>,
     orders: watch::Sender<Order>,
     nodes: JoinSet<Ended>,
     /// The process ids of those that run.
@@ -50,10 +62,15 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn serve(plan: Plan) -> Result<(), Failure> {
+    async fn serve(plan: Plan, dashboard: Option<Alone>) -> Result<(), Failure> {
         let mut signals = Signals::take().map_err(Failure::usage)?;
+        let (_stop, stopped) = watch::channel(false);
+        let url = dashboard.as_ref().map(Alone::url);
+        // It is served from here, where it outlives every node, and ends with this command.
+        dashboard.map(|dashboard| tokio::spawn(dashboard.serve(stopped)));
         let mut cluster = Cluster {
             plan,
+            dashboard: url,
             orders: watch::channel(Order::Run).0,
             nodes: JoinSet::new(),
             pids: BTreeMap::new(),
@@ -96,11 +113,11 @@ impl Cluster {
                 seen = &mut agreement, if !agreed => {
                     agreed = true;
                     let text = match self.formed {
-                        false => words::formed(&self.plan, &self.pids, &seen),
+                        false => words::formed(&self.plan, &self.pids, &seen, self.dashboard.as_deref()),
                         true => format!("{} leads now, in term {}", seen.leader, seen.term),
                     };
                     self.formed = true;
-                    words::show(&text);
+                    show(&text);
                 }
                 () = &mut impatience, if !agreed && !explained => {
                     explained = true;

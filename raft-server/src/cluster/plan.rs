@@ -39,6 +39,8 @@ impl Member {
 pub(crate) struct Plan {
     /// The nodes in order.
     pub(crate) members: Vec<Member>,
+    /// Where the dashboard is to listen; none if it is left out.
+    pub(crate) dashboard_port: Option<u16>,
     storage: Storage,
     /// Settings of which a node that is started alone would hear something else.
     elsewhere: Vec<&'static str>,
@@ -74,10 +76,17 @@ impl Plan {
                 .collect(),
             storage: storage.unwrap_or_else(|| Storage::Directory(DATA_DIR.into())),
             passed_on: passed_on.map(|(name, text)| format!("--{name}={text}")).collect(),
+            dashboard_port: (!args.no_dashboard).then_some(args.dashboard_port),
             log_level: layers.strongest("log-level").map_or(LOG_LEVEL, |(_, level)| level).to_owned(),
             members,
         };
         plan.check(layers)?;
+        if let Some(member) = plan.members.iter().find(|member| Some(member.port) == plan.dashboard_port) {
+            return Err(Failure::usage(format!(
+                "--dashboard-port {} is the port of {}: choose another",
+                member.port, member.node_id
+            )));
+        }
         Ok(plan)
     }
 
@@ -244,9 +253,13 @@ mod tests {
 
     #[test]
     fn what_the_nodes_would_refuse_is_refused_before_they_start() {
-        for line in
-            ["--base-port 65534", "--heartbeat-interval 200", "--io-threads x", "--ephemeral --data-dir x"]
-        {
+        for line in [
+            "--base-port 65534",
+            "--dashboard-port 12002",
+            "--heartbeat-interval 200",
+            "--io-threads x",
+            "--ephemeral --data-dir x",
+        ] {
             assert!(plan(line).is_err(), "{line:?} was taken");
         }
     }

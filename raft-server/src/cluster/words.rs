@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use raft_node::core::types::NodeId;
 
@@ -23,15 +22,13 @@ pub(crate) fn prefix(n: usize, node_id: &NodeId) -> String {
     }
 }
 
-/// Prints a result. Nobody reading stdout is no reason to stop a cluster.
-pub(crate) fn show(text: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = writeln!(stdout, "{text}");
-    let _ = stdout.flush();
-}
-
 /// The cluster runs: where, who leads, and what to try next.
-pub(crate) fn formed(plan: &Plan, pids: &BTreeMap<NodeId, u32>, seen: &Agreement) -> String {
+pub(crate) fn formed(
+    plan: &Plan,
+    pids: &BTreeMap<NodeId, u32>,
+    seen: &Agreement,
+    dashboard: Option<&str>,
+) -> String {
     let mut text = match plan.members.len() {
         1 => "A cluster of one node is running:\n".to_owned(),
         n => format!("A cluster of {n} nodes is running:\n"),
@@ -48,6 +45,9 @@ pub(crate) fn formed(plan: &Plan, pids: &BTreeMap<NodeId, u32>, seen: &Agreement
         Some(directory) => writeln!(text, "Data is in {}; it is used again next time.", directory.display()),
         None => writeln!(text, "Data is in memory only."),
     };
+    if let Some(url) = dashboard {
+        let _ = writeln!(text, "The dashboard is at {url}");
+    }
     text.push_str(&next_steps(plan, pids, seen));
     text
 }

@@ -43,6 +43,9 @@ use super::routes::ROUTES;
         schemas::LogOperation,
         schemas::AppendEntriesAnswer,
         schemas::Problem,
+        schemas::DashboardEvent,
+        schemas::DashboardMember,
+        schemas::DashboardReach,
     ))
 )]
 struct Components;

@@ -13,6 +13,11 @@ use crate::http::store;
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 const TEXT: &str = "text/plain";
+const EVENTS: &str = "text/event-stream";
+const HTML: &str = "text/html";
+const CSS: &str = "text/css";
+const SCRIPT: &str = "text/javascript";
+const SVG: &str = "image/svg+xml";
 
 /// One endpoint in words.
 struct Doc {
@@ -72,6 +77,9 @@ pub(super) fn describe(route: &Route) -> Operation {
     if route.path.ends_with("{key}") {
         operation = operation.parameter(key_in_path());
     }
+    if route.path.ends_with("{file}") {
+        operation = operation.parameter(file_in_path());
+    }
     for param in doc.params {
         operation = operation.parameter(query_parameter(*param));
     }
@@ -84,7 +92,10 @@ pub(super) fn describe(route: &Route) -> Operation {
         operation = operation.request_body(Some(request_body(doc.takes)));
     }
     operation = operation.response(doc.status, answer(&doc, route.endpoint));
-    for (status, description) in by_status(doc.problems) {
+    // A node on loopback refuses a name that is not its own, whatever is asked.
+    let forbidden = (!doc.problems.contains(&Code::Forbidden)).then_some(Code::Forbidden);
+    let problems: Vec<Code> = doc.problems.iter().copied().chain(forbidden).collect();
+    for (status, description) in by_status(&problems) {
         let schema = Ref::from_schema_name("Problem");
         let response =
             ResponseBuilder::new().description(description).content(PROBLEM_JSON, Content::new(Some(schema)));
@@ -237,7 +248,29 @@ fn node_doc(endpoint: Endpoint) -> Doc {
             problems: &[Code::BadRequest, Code::Forbidden],
             ..PLAIN
         },
-        _ => Doc { id: "root", summary: "Where to look", gives: &[(TEXT, "")], ..PLAIN },
+        _ => dashboard_doc(endpoint),
+    }
+}
+
+fn dashboard_doc(endpoint: Endpoint) -> Doc {
+    match endpoint {
+        Endpoint::DashboardEvents => Doc {
+            id: "dashboard_events",
+            summary: "How all members are, several times a second",
+            details: "Server-sent events named `cluster`, each with one `DashboardEvent` as JSON. This node asks \
+                every member while somebody watches; an event comes at least five times a second.",
+            gives: &[(EVENTS, "DashboardEvent")],
+            problems: &[Code::Overloaded],
+            ..PLAIN
+        },
+        Endpoint::DashboardFile => Doc {
+            id: "dashboard_file",
+            summary: "A file of the dashboard's page",
+            gives: &[(CSS, ""), (SCRIPT, ""), (SVG, "")],
+            problems: &[Code::NotFound],
+            ..PLAIN
+        },
+        _ => Doc { id: "dashboard", summary: "The dashboard", gives: &[(HTML, "")], ..PLAIN },
     }
 }
 
@@ -251,7 +284,7 @@ fn request_body(takes: &[(&str, &str)]) -> RequestBody {
 
 fn content(media: &str, schema: &str) -> Content {
     let schema: RefOr<Schema> = match (schema, media) {
-        ("", TEXT) => ObjectBuilder::new().schema_type(Type::String).into(),
+        ("", TEXT | HTML | CSS | SCRIPT | SVG) => ObjectBuilder::new().schema_type(Type::String).into(),
         ("", BYTES) => {
             let binary = Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
             ObjectBuilder::new().schema_type(Type::String).format(binary).into()
@@ -307,6 +340,16 @@ fn key_in_path() -> Parameter {
         .schema(Some(
             ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(4096)),
         ))
+        .build()
+}
+
+fn file_in_path() -> Parameter {
+    ParameterBuilder::new()
+        .name("file")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The name of the file, as the page has it."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build()
 }
 

@@ -292,3 +292,43 @@ pub(super) struct Problem {
     #[schema(nullable = false)]
     reason: Option<String>,
 }
+
+/// What the dashboard is sent.
+#[derive(ToSchema)]
+pub(super) struct DashboardEvent {
+    /// The node that asked the members. None where a dashboard without a node did.
+    #[schema(required)]
+    served_by: Option<String>,
+    members: Vec<DashboardMember>,
+}
+
+/// A member as it was last heard of.
+#[derive(ToSchema)]
+pub(super) struct DashboardMember {
+    /// None while it is not known who is there.
+    #[schema(required)]
+    node_id: Option<String>,
+    address: String,
+    reach: DashboardReach,
+    /// Why it does not answer.
+    #[schema(required)]
+    error: Option<String>,
+    /// Milliseconds since it said what follows. None if it never did.
+    #[schema(required)]
+    age_ms: Option<u64>,
+    #[schema(required)]
+    status: Option<Status>,
+    /// What it says is in the way.
+    #[schema(required)]
+    why: Option<Explanation>,
+}
+
+/// Whether a member answers: `unknown` until it was asked, `silent` where no answer comes in time.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(super) enum DashboardReach {
+    Unknown,
+    Up,
+    Silent,
+    Down,
+}

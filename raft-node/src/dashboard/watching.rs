@@ -1,0 +1,132 @@
+//! Whom to ask how they are, and asking them.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::{Reach, View};
+use crate::client::{ClientError, Probe, Status, Unanswered};
+use crate::node::Node;
+
+/// How often each member is asked.
+pub(crate) const EVERY: Duration = Duration::from_millis(150);
+/// How long a member may take to answer. One that takes longer delays no other.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How often a leader is asked what is in the way although it leads.
+const LOOK_CLOSER: Duration = Duration::from_secs(1);
+
+/// A member to be asked.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Its name, where that is known before it is asked.
+    pub(crate) node_id: Option<String>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The node that serves this, asked without a detour.
+    Own {
+        node: Node,
+        address: String,
+    },
+    Other(Probe),
+}
+
+/// Those who are asked, and for whom.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    /// The node that asks; none where it is not a node.
+    pub(crate) served_by: Option<String>,
+    pub(crate) all: Vec<Target>,
+}
+
+/// All members of a node's cluster.
+pub(crate) fn of_node(node: &Node) -> Targets {
+    let config = node.config();
+    let target = |(id, address): (&_, &String)| {
+        let source = if *id == config.node_id {
+            Source::Own { node: node.clone(), address: config.advertised().to_owned() }
+        } else {
+            // A peer list with an address that cannot be read does not start a node.
+            Source::Other(Probe::new(address).ok()?)
+        };
+        Some(Target { node_id: Some(ToString::to_string(id)), source })
+    };
+    let all = config.peers.iter().filter_map(target).collect();
+    Targets { served_by: Some(config.node_id.to_string()), all }
+}
+
+/// The nodes at these addresses, whoever they are.
+///
+/// # Errors
+/// `InvalidInput` where an address cannot be read.
+pub(crate) fn of_addresses<'a>(addresses: impl Iterator<Item = &'a str>) -> Result<Targets, ClientError> {
+    let target = |address| Ok(Target { node_id: None, source: Source::Other(Probe::new(address)?) });
+    Ok(Targets { served_by: None, all: addresses.map(target).collect::<Result<_, ClientError>>()? })
+}
+
+impl Target {
+    /// What is known of it before it is asked.
+    pub(crate) fn unseen(&self) -> View {
+        let address = match &self.source {
+            Source::Own { address, .. } => address,
+            Source::Other(probe) => probe.address(),
+        };
+        View::new(self.node_id.clone(), address)
+    }
+
+    /// Asks it once, and brings what is known of it up to date.
+    pub(crate) async fn look(&self, before: View, closer: &mut Instant) -> View {
+        let status: Status = match self.ask("/api/status").await {
+            Ok(status) => status,
+            Err(Unanswered { timed_out, error }) => {
+                let reach = if timed_out { Reach::Silent } else { Reach::Down };
+                return View { reach, error: Some(error), ..before };
+            }
+        };
+        let now = Instant::now();
+        let troubled = status.leader_id.is_none() || status.failed.is_some();
+        let leads = status.state == "leader";
+        let why = if troubled || (leads && now >= *closer) {
+            *closer = now + LOOK_CLOSER;
+            self.ask("/api/why").await.ok()
+        } else if leads {
+            before.why
+        } else {
+            None
+        };
+        View {
+            node_id: Some(status.node_id.clone()),
+            address: before.address,
+            reach: Reach::Up,
+            error: None,
+            status: Some(status),
+            why,
+            heard: Some(now),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, target: &str) -> Result<T, Unanswered> {
+        match &self.source {
+            Source::Other(probe) => probe.ask(target, PATIENCE).await,
+            Source::Own { node, .. } => {
+                let asked = async {
+                    match target {
+                        "/api/why" => as_others_read_it(&node.explain().await),
+                        _ => as_others_read_it(&node.status().await),
+                    }
+                };
+                let late = |_| Unanswered { timed_out: true, error: "no answer in time".to_owned() };
+                tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+            }
+        }
+    }
+}
+
+/// The same report, read back the way any other member's is.
+fn as_others_read_it<T: DeserializeOwned>(report: &impl Serialize) -> Result<T, Unanswered> {
+    let unreadable = |error: serde_json::Error| Unanswered { timed_out: false, error: error.to_string() };
+    serde_json::to_vec(report).and_then(|text| serde_json::from_slice(&text)).map_err(unreadable)
+}
