@@ -1,10 +1,10 @@
 //! The dashboard: one page that shows a cluster as it is and uses its store.
 //!
-//! Every node serves it at `/`, and [`Alone`] without a node, for whichever nodes it is given. Both answer with the
-//! same files (`assets`) and the same stream of events (`feed`): who serves asks every member how it is,
-//! several times a second, while somebody is looking, and sends all viewers what it heard. A page that a node
-//! served goes on with another node when that one is gone: `http::access` lets the members' pages in. A page
-//! that was served alone stays with its server, which passes requests on to a node that lives (`alone`).
+//! Every node serves it at `/`, and [`Alone`] without a node, for whichever nodes it is given. Both answer
+//! with the same files (`assets`) and the same stream of events (`feed`): who serves asks every member how it
+//! is, several times a second, while somebody is looking, and sends all viewers what it heard. A page that a
+//! node served goes on with another node when that one is gone: `http::access` lets the members' pages in. A
+//! page that was served alone stays with its server, which passes requests on to a node that lives (`alone`).
 
 mod alone;
 mod assets;

@@ -43,7 +43,7 @@ fn client(args: &ClientArgs, variable: Option<String>) -> Result<Client, Failure
     })
 }
 
-/// The endpoints of the flag, else of the variable, else of the documented cluster; and where they were given.
+/// The endpoints of the flag, else of the variable, else the documented ones; and where they were given.
 pub(crate) fn endpoints(flag: Option<&str>, variable: Option<String>) -> (Vec<String>, Option<&'static str>) {
     let given = match (flag, variable) {
         (Some(text), _) => Some(("--endpoints", text.to_owned())),

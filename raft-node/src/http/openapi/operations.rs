@@ -257,8 +257,8 @@ fn dashboard_doc(endpoint: Endpoint) -> Doc {
         Endpoint::DashboardEvents => Doc {
             id: "dashboard_events",
             summary: "How all members are, several times a second",
-            details: "Server-sent events named `cluster`, each with one `DashboardEvent` as JSON. This node asks \
-                every member while somebody watches; an event comes at least five times a second.",
+            details: "Server-sent events named `cluster`, each with one `DashboardEvent` as JSON. This node \
+                asks every member while somebody watches; an event comes at least five times a second.",
             gives: &[(EVENTS, "DashboardEvent")],
             problems: &[Code::Overloaded],
             ..PLAIN
