@@ -193,7 +193,9 @@ class RaftNode(Store):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        # A child that was forked within the block leaves it too, and the node is its parent's.
+        if self._node is None or self._process == os.getpid():
+            self.stop()
 
     def __repr__(self) -> str:
         return (
