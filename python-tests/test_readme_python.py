@@ -1,5 +1,5 @@
-"""The Python that README and docs show runs verbatim: in a network of its own, with its documented ports, beside
-those nodes of the documented cluster that it does not start itself."""
+"""The Python that README and docs show runs verbatim: in a network of its own, with its documented ports,
+beside those nodes of the documented cluster that it does not start itself."""
 
 import re
 import sys
@@ -15,7 +15,8 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # What a block prints is shown as `# → …` behind the line that prints it.
 SHOWN = re.compile(r"#\s*→ (.*)$", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"needs network namespaces: {why_not()}")
+REASON = why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
 def _blocks() -> Iterator[tuple[str, str]]:

@@ -4,6 +4,8 @@ from typing import Any, final
 
 from raft_py._types import Explanation, Status
 
+__all__ = ["VERSION", "AsyncClient", "Client", "Node", "Settings", "Task", "failure_codes", "leave", "main"]
+
 VERSION: str
 
 def failure_codes() -> list[str]: ...

@@ -12,7 +12,7 @@ subclasses, dictionary keys that are not strings, NaN
 and infinity, and a dictionary `{"$base64": …}`, which stands for bytes.
 """
 
-Consistency = Literal["linearizable", "stale"]
+Consistency = Union[Literal["linearizable"], Literal["stale"]]
 """`linearizable` sees every write that was acknowledged before; `stale` answers at once with what the node
 has."""
 
