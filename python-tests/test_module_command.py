@@ -74,7 +74,7 @@ def test_a_signal_stops_a_node_cleanly(
     port = free_ports(1)[0]
     node = [*command, "solo", str(port), "--peers", f"solo=127.0.0.1:{port}"]
     for n in range(2):
-        process = Process(node, tmp_path / "log", tmp_path)
+        process = Process(node, tmp_path / f"log{n}", tmp_path)
         children.append(process)
         eventually(lambda: "leads" in process.output(), "it leads", 20)  # noqa: B023
         http = Http("127.0.0.1", port)
