@@ -11,5 +11,6 @@ pub mod kv;
 pub mod log;
 pub mod message;
 pub mod replica;
+pub mod seeded;
 pub mod state_machine;
 pub mod types;

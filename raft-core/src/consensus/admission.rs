@@ -21,6 +21,7 @@ use super::Consensus;
 use crate::log::Record;
 use crate::message::{Hello, Message, Unwelcome};
 use crate::replica::Notice;
+use crate::seeded::{self, Bug};
 use crate::types::{Incarnation, NodeId, Time};
 
 /// How often an introduction that was not answered is repeated.
@@ -59,8 +60,11 @@ pub enum Standing {
 
 impl Admission {
     pub(super) fn new(admitted: bool, peers: BTreeMap<NodeId, Incarnation>) -> Admission {
-        let standing =
-            if admitted { Standing::Admitted } else { Standing::Waiting { witnesses: BTreeSet::new() } };
+        let standing = if admitted || seeded::is(Bug::WipedMemberVotes) {
+            Standing::Admitted
+        } else {
+            Standing::Waiting { witnesses: BTreeSet::new() }
+        };
         Admission { standing, peers, unanswered: BTreeMap::new(), refusals: BTreeMap::new() }
     }
 
@@ -158,7 +162,9 @@ impl Consensus {
     /// Whether a message other than an introduction may be listened to. If not, the peer is told why.
     pub(crate) fn is_acquainted(&mut self, from: &NodeId, shown: Incarnation) -> bool {
         match self.admission.peers.get(from) {
-            Some(&known) if known == shown => self.admission.is_admitted(),
+            Some(&known) if known == shown || seeded::is(Bug::WipedMemberVotes) => {
+                self.admission.is_admitted()
+            }
             Some(&known) => {
                 self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
                 false
@@ -181,7 +187,7 @@ impl Consensus {
             return self.refuse(from, Unwelcome::OtherMembers { theirs, yours });
         }
         match self.admission.peers.get(from) {
-            Some(&known) if known != shown => {
+            Some(&known) if known != shown && !seeded::is(Bug::WipedMemberVotes) => {
                 return self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
             }
             Some(_) => {}

@@ -1,6 +1,7 @@
 //! What is committed (paper §5.3, §5.4.2).
 
 use super::{Consensus, RoleState};
+use crate::seeded::{self, Bug};
 use crate::types::LogIndex;
 
 impl Consensus {
@@ -11,14 +12,19 @@ impl Consensus {
         let RoleState::Leader(leadership) = &self.role else { return };
         let stored = |id: &crate::types::NodeId| -> LogIndex {
             if *id == self.id {
-                return self.log.durable();
+                return if self.counts_unsynced() { self.log.last_index() } else { self.log.durable() };
             }
             leadership.progress.get(id).map_or(LogIndex::ZERO, |progress| progress.match_index)
         };
         let stored_by_majority = self.configuration.reached_by_majority(stored);
-        if stored_by_majority > self.commit_index && self.log.term_at(stored_by_majority) == Some(self.term())
-        {
+        let of_this_term = self.log.term_at(stored_by_majority) == Some(self.term());
+        if stored_by_majority > self.commit_index && (of_this_term || seeded::is(Bug::CommitOldTerm)) {
             self.commit_index = stored_by_majority;
         }
+    }
+
+    fn counts_unsynced(&self) -> bool {
+        let alone = self.configuration.voters().len() == 1;
+        seeded::is(Bug::LeaderCountsUnsynced) || (alone && seeded::is(Bug::AppliedBeforeSynced))
     }
 }

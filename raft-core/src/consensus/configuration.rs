@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::seeded::{self, Bug};
 use crate::types::NodeId;
 
 /// The voting members. Every count of votes, matches and rounds goes through here, so that what a majority
@@ -38,7 +39,8 @@ impl Configuration {
     /// How many voters a majority has: floor(n/2)+1.
     #[must_use]
     pub fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+        let voters = self.voters.len();
+        if seeded::is(Bug::HalfIsMajority) { voters.div_ceil(2) } else { voters / 2 + 1 }
     }
 
     /// Whether those for which `holds` is true make a majority.

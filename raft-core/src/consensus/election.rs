@@ -8,6 +8,7 @@ use rand_chacha::rand_core::Rng;
 use super::{Consensus, Following, RoleState, Votes};
 use crate::message::{Message, RequestVote, VoteReply};
 use crate::replica::{Notice, Role};
+use crate::seeded::{self, Bug};
 use crate::types::{NodeId, Term};
 
 /// After a leader's process died, the follower with the lowest id stands at once, the next one this much
@@ -88,7 +89,8 @@ impl Consensus {
         // A granted pre-vote repeats the term asked about; every other answer carries the voter's own.
         let expected =
             if reply.pre_vote && reply.refusal.is_none() { self.term().next() } else { self.term() };
-        if !asked || (reply.refusal.is_none() && reply.term != expected) {
+        let is_current = reply.term == expected || seeded::is(Bug::StaleVoteCounted);
+        if !asked || (reply.refusal.is_none() && !is_current) {
             return;
         }
         if let RoleState::PreCandidate(votes) | RoleState::Candidate(votes) = &mut self.role {

@@ -2,6 +2,7 @@
 
 use super::{Consensus, RoleState};
 use crate::message::{AppendEntries, AppendReply, AppendResult, Message};
+use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term};
 
 impl Consensus {
@@ -22,42 +23,48 @@ impl Consensus {
     pub(crate) fn append_from_leader(&mut self, from: &NodeId, append: AppendEntries) -> AppendResult {
         // A second leader of our own term cannot be (paper §5.2, election safety): whoever claims it is none.
         let usurps = append.term == self.term() && self.leader().is_some_and(|leader| leader != from);
-        if append.term < self.term()
-            || usurps
-            || !is_well_formed(&append)
-            || self.contradicts_committed(&append)
-        {
+        let is_over = append.term < self.term() && !seeded::is(Bug::DeposedLeaderHeard);
+        if is_over || usurps || !is_well_formed(&append) || self.contradicts_committed(&append) {
             return AppendResult::StaleTerm;
         }
         if append.term > self.term() || self.leader() != Some(from) {
-            self.adopt_term(append.term, Some(from), "a leader was heard");
+            self.adopt_term(append.term.max(self.term()), Some(from), "a leader was heard");
         }
         self.leader_heard = Some(self.now);
         self.reset_election_deadline();
-        if self.log.term_at(append.prev_log_index) != Some(append.prev_log_term) {
+        let before = self.log.term_at(append.prev_log_index);
+        let is_match =
+            before == Some(append.prev_log_term) || (before.is_some() && seeded::is(Bug::NoMatchCheck));
+        if !is_match {
             return self.conflict(&append);
         }
         let (leader_commit, round, is_heartbeat) =
             (append.leader_commit, append.round, append.entries.is_empty());
         let end = LogIndex(append.prev_log_index.0 + append.entries.len() as u64);
         self.take_entries(append);
-        let durable = self.log.durable();
+        let durable = self.reportable();
         let RoleState::Follower(following) = &mut self.role else { unreachable!("just became a follower") };
         following.verified = following.verified.max(end);
         // New entries are answered for when the disk has answered; the rest at once.
         following.reply_due |= is_heartbeat || round > following.round || end <= durable;
         following.round = following.round.max(round);
         // Paper Figure 2: the lesser of the leader's commit index and the last entry known to be its.
-        self.commit_index = self.commit_index.max(leader_commit.min(following.verified));
+        let known =
+            if seeded::is(Bug::CommitBeyondMatch) { self.log.last_index() } else { following.verified };
+        self.commit_index = self.commit_index.max(leader_commit.min(known));
         AppendResult::Matched { match_index: following.verified.min(durable) }
     }
 
     fn take_entries(&mut self, append: AppendEntries) {
         for entry in append.entries {
             match self.log.term_at(entry.index) {
-                Some(term) if term == entry.term => {}
+                Some(term) if term == entry.term && !seeded::is(Bug::TruncateCommitted) => {}
+                Some(_) if seeded::is(Bug::ConflictIgnored) => {}
                 Some(_) => {
-                    assert!(entry.index > self.commit_index, "what is committed is never removed");
+                    assert!(
+                        entry.index > self.commit_index || seeded::is(Bug::TruncateCommitted),
+                        "what is committed is never removed"
+                    );
                     self.log.truncate(entry.index);
                     self.log.append(entry);
                 }
@@ -84,15 +91,21 @@ impl Consensus {
             || append.entries.iter().any(|entry| differs(entry.index, entry.term))
     }
 
+    /// How much of the log may be reported: what the disk has answered for.
+    fn reportable(&self) -> LogIndex {
+        if seeded::is(Bug::AckBeforeSync) { self.log.last_index() } else { self.log.durable() }
+    }
+
     /// Reports to the leader what is durable, if it is owed that.
     pub(super) fn report_to_leader(&mut self) {
-        let (term, durable) = (self.term(), self.log.durable());
+        let (term, durable) = (self.term(), self.reportable());
         let RoleState::Follower(following) = &mut self.role else { return };
         if !core::mem::take(&mut following.reply_due) {
             return;
         }
         let Some(leader) = following.leader.clone() else { return };
-        let match_index = following.verified.min(durable);
+        let match_index =
+            if seeded::is(Bug::AckBeyondMatch) { durable } else { following.verified.min(durable) };
         following.reported = match_index;
         let reply =
             AppendReply { term, round: following.round, result: AppendResult::Matched { match_index } };

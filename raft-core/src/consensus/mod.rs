@@ -52,6 +52,7 @@ pub use timing::{InvalidTiming, Timing};
 use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
 use crate::replica::{Notice, Role};
+use crate::seeded::{self, Bug};
 use crate::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 /// What a server starts with.
@@ -151,7 +152,10 @@ impl Consensus {
     #[must_use]
     pub fn new(start: Start) -> Consensus {
         assert!(start.configuration.contains(&start.id), "a server is one of its configuration");
-        assert!(start.commit_index <= start.log.last_index(), "the commit hint is clamped to the log");
+        assert!(
+            start.commit_index <= start.log.last_index() || seeded::is(Bug::CommitIndexAheadOfLog),
+            "the commit hint is clamped to the log"
+        );
         let mut consensus = Consensus {
             admission: Admission::new(start.admitted, start.peers),
             id: start.id,
@@ -175,6 +179,9 @@ impl Consensus {
             notices: Vec::new(),
             records: Vec::new(),
         };
+        if seeded::is(Bug::HardStateNeverWritten) {
+            consensus.hard_state.term = consensus.log.last_term();
+        }
         consensus.reset_election_deadline();
         consensus.admit_if_witnessed();
         consensus
@@ -260,8 +267,10 @@ impl Consensus {
     /// Takes what has to be stored besides entries.
     pub(crate) fn take_state_records(&mut self) -> Vec<Record> {
         let mut records = core::mem::take(&mut self.records);
-        if core::mem::take(&mut self.hard_state_changed) {
-            records.push(Record::HardState(self.hard_state.clone()));
+        if core::mem::take(&mut self.hard_state_changed) && !seeded::is(Bug::HardStateNeverWritten) {
+            let forgets = seeded::is(Bug::VoteNotPersisted);
+            let voted_for = self.hard_state.voted_for.clone().filter(|_| !forgets);
+            records.push(Record::HardState(HardState { voted_for, ..self.hard_state }));
         }
         records
     }

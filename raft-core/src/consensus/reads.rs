@@ -5,6 +5,7 @@
 
 use super::{Consensus, RoleState};
 use crate::message::Round;
+use crate::seeded::{self, Bug};
 use crate::types::LogIndex;
 
 impl Consensus {
@@ -15,8 +16,11 @@ impl Consensus {
         let now = self.now;
         let commit_index = self.commit_index;
         let RoleState::Leader(leadership) = &mut self.role else { return None };
-        if commit_index < leadership.term_start {
+        if commit_index < leadership.term_start && !seeded::is(Bug::ReadBeforeTermStart) {
             return None;
+        }
+        if seeded::is(Bug::ReadWithoutRound) {
+            return Some((Round::default(), commit_index));
         }
         leadership.round = Round(leadership.round.0 + 1);
         for progress in leadership.progress.values_mut() {
@@ -28,8 +32,16 @@ impl Consensus {
     /// The latest round in which a majority confirmed that this server leads.
     pub(crate) fn confirmed_round(&self) -> Option<Round> {
         let RoleState::Leader(leadership) = &self.role else { return None };
-        let echoed = |id: &crate::types::NodeId| {
-            leadership.progress.get(id).map_or(leadership.round, |progress| progress.round)
+        let lease = self.timing.election_timeout_max;
+        let echoed = |id: &crate::types::NodeId| match leadership.progress.get(id) {
+            Some(_) if seeded::is(Bug::StaleLeaderServes) => leadership.round,
+            Some(progress)
+                if seeded::is(Bug::LeaseMisuse) && self.now.since(progress.last_contact) < lease =>
+            {
+                leadership.round
+            }
+            Some(progress) => progress.round,
+            None => leadership.round,
         };
         Some(self.configuration.reached_by_majority(echoed))
     }

@@ -2,12 +2,17 @@
 
 use super::{Consensus, RoleState};
 use crate::message::{RequestVote, VoteRefusal, VoteReply};
+use crate::replica::Role;
+use crate::seeded::{self, Bug};
 use crate::types::NodeId;
 
 impl Consensus {
     /// Answers a candidate. The answer leaves once the vote is durable.
     pub(crate) fn handle_request_vote(&mut self, from: &NodeId, request: &RequestVote) -> VoteReply {
         let refusal = self.reason_to_refuse(from, request);
+        if seeded::is(Bug::PreVoteBumpsTerm) && request.pre_vote && request.term > self.term() {
+            self.adopt_term(request.term, None, "a candidate is in a later term");
+        }
         if refusal.is_none() && !request.pre_vote {
             if request.term > self.term() {
                 self.adopt_term(request.term, None, "a candidate is in a later term");
@@ -26,10 +31,11 @@ impl Consensus {
 
     fn grant(&mut self, candidate: &NodeId) {
         assert!(
-            self.hard_state.voted_for.as_ref().is_none_or(|voted_for| voted_for == candidate),
+            self.hard_state.voted_for.as_ref().is_none_or(|voted_for| voted_for == candidate)
+                || seeded::is(Bug::VoteTwice),
             "one vote a term (paper §5.2)"
         );
-        if self.hard_state.voted_for.is_none() {
+        if self.hard_state.voted_for.as_ref() != Some(candidate) {
             self.hard_state.voted_for = Some(candidate.clone());
             self.hard_state_changed = true;
         }
@@ -51,10 +57,13 @@ impl Consensus {
         if !request.pre_vote
             && request.term == self.term()
             && let Some(candidate) = self.hard_state.voted_for.as_ref().filter(|voted_for| *voted_for != from)
+            && !(seeded::is(Bug::VoteTwice) && self.role() == Role::Follower)
         {
             return Some(VoteRefusal::VotedFor { candidate: candidate.clone() });
         }
-        if !self.log.is_up_to_date(request.last_log_term, request.last_log_index) {
+        if !self.log.is_up_to_date(request.last_log_term, request.last_log_index)
+            && !seeded::is(Bug::NoUpToDateCheck)
+        {
             let (last_log_index, last_log_term) = (self.log.last_index(), self.log.last_term());
             return Some(VoteRefusal::LogBehind { last_log_index, last_log_term });
         }

@@ -15,6 +15,7 @@ use super::writer::{End, Writer};
 use super::{LogOptions, Record, segments_among};
 use crate::disk::{DiskOp, FileName, ReadDisk};
 use crate::entry::Entry;
+use crate::seeded::{self, Bug};
 use crate::types::{HardState, Incarnation, LogIndex, NodeId};
 
 /// What a data directory held.
@@ -188,7 +189,9 @@ impl Walk {
         }
         let continues =
             |frame: &Frame| frame.header.seq == expected && frame.header.previous == self.last_crc;
-        Ok(segment.frame(offset).filter(continues))
+        let is_last = |frame: &Frame| segment.frame(frame.end).is_none();
+        let cut = |frame: &Frame| seeded::is(Bug::TailCutTooFar) && is_last(frame);
+        Ok(segment.frame(offset).filter(continues).filter(|frame| !cut(frame)))
     }
 
     fn frame(&mut self, segment: &Segment, offset: usize, frame: &Frame) -> Result<(), RecoveryError> {
@@ -249,6 +252,7 @@ fn finish(
 ) -> Result<Recovery, RecoveryError> {
     let settled = settle(&tail, walk.last)?;
     let again = walk.unproven.into_iter().map(|(_, write)| write);
+    let again = again.filter(|_| !seeded::is(Bug::RepairsSkipped));
     let repairs = settled.removals.into_iter().chain(settled.clearing).chain(again).collect();
     let ending = &tail.segments[0];
     let end = End {
@@ -261,10 +265,11 @@ fn finish(
     };
     let standing = walk.standing;
     let last_index = LogIndex(walk.entries.len() as u64);
+    let unclamped = seeded::is(Bug::CommitIndexAheadOfLog);
     Ok(Recovery::Found(Box::new(Recovered {
         hard_state: standing.hard_state.clone(),
         first_index: LogIndex(1),
-        commit_hint: standing.commit_hint.min(last_index),
+        commit_hint: if unclamped { standing.commit_hint } else { standing.commit_hint.min(last_index) },
         peers: standing.peers.clone(),
         admitted: standing.admitted,
         writer: Writer::resume(identity.incarnation, options, end, standing),

@@ -14,6 +14,7 @@ use super::records::{self, RECORD_VERSION};
 use super::standing::Standing;
 use super::{LogOptions, Record};
 use crate::disk::DiskOp;
+use crate::seeded::{self, Bug};
 use crate::types::Incarnation;
 
 /// Lays out the log's frames, one after the other.
@@ -72,7 +73,10 @@ pub fn create(identity: &Identity, options: LogOptions) -> (Writer, Vec<DiskOp>)
         offset: writer.offset,
         data: Bytes::from_static(&[0; ALIGNMENT]),
     };
-    let ops = vec![writer.prepare(first, size), wait, identity.store()];
+    let mut ops = vec![writer.prepare(first, size), wait, identity.store()];
+    if seeded::is(Bug::IdentityFirst) {
+        ops.rotate_right(1);
+    }
     (writer, ops)
 }
 

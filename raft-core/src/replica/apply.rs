@@ -9,6 +9,7 @@ use super::Replica;
 use super::event::{CommandResult, Outcome};
 use super::sessions::{Sessions, Verdict};
 use crate::entry::{ClientId, Command, Entry, Payload, SessionStep};
+use crate::seeded::{self, Bug};
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{ClusterId, LogIndex, Term};
 
@@ -65,7 +66,8 @@ impl<'a> Batch<'a> {
 impl Replica {
     /// Applies what is committed and was not applied, and answers those who wait for it.
     pub(super) fn apply_committed(&mut self) {
-        let first = self.last_applied.next();
+        let again = seeded::is(Bug::ApplyTwice) && self.last_applied < self.consensus.commit_index;
+        let first = if again { self.last_applied } else { self.last_applied.next() };
         let last = self.consensus.commit_index.min(LogIndex(self.last_applied.0 + MAX_APPLY));
         if first > last {
             return;
@@ -92,6 +94,9 @@ impl Replica {
         }
         batch.run();
         let applied = batch.applied;
+        if seeded::is(Bug::DedupeLostOnRestart) && self.last_applied == LogIndex::ZERO {
+            self.sessions = Sessions::new();
+        }
         debug_assert!(applied.is_sorted_by_key(|(index, ..)| *index), "answers come in the order of the log");
         self.last_applied = last;
         for (index, term, outcome) in applied {

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::Replica;
 use super::event::{Action, CommandResult, Refused, Reply, Token};
+use crate::seeded::{self, Bug};
 use crate::types::Time;
 
 /// Requests of this node's clients that have no answer yet.
@@ -93,6 +94,7 @@ impl Replica {
             && deadline <= self.now
         {
             let refused = match self.clients.open.get(&token).map(|open| open.kind) {
+                _ if seeded::is(Bug::UncertainToldNoEffect) => Refused::NoLeader,
                 Some(Kind::HandedOn | Kind::Uncertain) => Refused::Unknown,
                 Some(Kind::Read) if self.consensus.leader().is_some() => Refused::ReadTimeout,
                 _ => Refused::NoLeader,

@@ -25,8 +25,10 @@ pub use event::*;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
+use crate::disk::WriteSeq;
 use crate::log::{Identity, Recovered, Writer};
 use crate::message::Message;
+use crate::seeded::{self, Bug};
 use crate::state_machine::StateMachine;
 use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -141,6 +143,8 @@ impl Replica {
             now: options.now,
         });
         let first_request = consensus.first_request();
+        let applied =
+            if seeded::is(Bug::AppliedIndexAheadOfData) { stored.commit_hint } else { LogIndex::ZERO };
         Replica {
             now: options.now,
             identity: stored.identity,
@@ -148,7 +152,7 @@ impl Replica {
             storage: Storage::new(stored.writer, stored.commit_hint),
             machine,
             sessions: Sessions::new(),
-            last_applied: LogIndex::ZERO,
+            last_applied: applied,
             clients: Clients::default(),
             writes: Writes::new(first_request),
             reads: Reads::new(first_request),
@@ -179,6 +183,9 @@ impl Replica {
             Event::Connected { .. } | Event::Disconnected { .. } => {}
             Event::Called { token, from, call } => self.call(token, &from, call),
             Event::Persisted(seq) => self.persisted(seq),
+            Event::DiskFailed { .. } if seeded::is(Bug::DiskFailureIgnored) => {
+                self.persisted(WriteSeq(u64::MAX));
+            }
             Event::DiskFailed { reason } => self.fail(reason),
             Event::Propose { token, deadline, command } => self.propose(token, deadline, command),
             Event::Query { token, deadline, consistency, query } => {

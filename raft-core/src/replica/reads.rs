@@ -9,6 +9,7 @@ use super::clients::Kind;
 use super::event::{Action, Consistency, Refused, Reply, Role, Token};
 use super::{Clients, Replica};
 use crate::message::{Message, RequestId, Round};
+use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Reads on their way.
@@ -205,10 +206,10 @@ impl Replica {
     /// Answers the reads whose round is confirmed and whose index is applied.
     pub(super) fn finish_reads(&mut self) {
         self.confirm_round();
-        if self.reads.ready.iter().any(|(index, _)| *index <= self.last_applied) {
-            let (done, waiting) = core::mem::take(&mut self.reads.ready)
-                .into_iter()
-                .partition(|(index, _)| *index <= self.last_applied);
+        let applied = if seeded::is(Bug::ReadBeforeApplied) { LogIndex(u64::MAX) } else { self.last_applied };
+        if self.reads.ready.iter().any(|(index, _)| *index <= applied) {
+            let (done, waiting) =
+                core::mem::take(&mut self.reads.ready).into_iter().partition(|(index, _)| *index <= applied);
             self.reads.ready = waiting;
             let done: Vec<(LogIndex, Vec<Read>)> = done;
             for read in done.into_iter().flat_map(|(_, reads)| reads) {

@@ -11,6 +11,7 @@ use super::event::Action;
 use crate::disk::{DiskBatch, DiskOp, WriteSeq};
 use crate::log::{FrameSeq, Record, Writer};
 use crate::message::Message;
+use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Time};
 
 /// Bytes of entries in one batch at most, unless a single entry is larger.
@@ -91,8 +92,10 @@ impl Replica {
             storage.state_seq = seq;
         }
         if !records.is_empty() {
-            if self.consensus.commit_index > storage.hinted {
-                storage.hinted = self.consensus.commit_index;
+            let ahead = seeded::is(Bug::CommitIndexAheadOfLog);
+            let hint = if ahead { self.consensus.log.last_index() } else { self.consensus.commit_index };
+            if hint > storage.hinted {
+                storage.hinted = hint;
                 records.push(Record::CommitHint(storage.hinted));
             }
             ops.extend(storage.writer.append(&records).1);
@@ -135,7 +138,7 @@ impl Replica {
 
     /// Lets those messages go whose foundations are durable, and holds the others back.
     pub(super) fn release_messages(&mut self) {
-        let required = self.state_needed();
+        let required = if seeded::is(Bug::TermNotPersisted) { WriteSeq(0) } else { self.state_needed() };
         let storage = &mut self.storage;
         for (to, message) in self.consensus.take_outbox() {
             storage.held.push_back((required, to, message));

@@ -12,6 +12,7 @@ use super::event::{Outcome, Refused, Reply, Token};
 use crate::entry::{Command, Entry, Payload};
 use crate::message::{ForwardOutcome, Message, RequestId};
 use crate::replica::Role;
+use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Bytes of commands in a leader's log that are not applied yet, at most.
@@ -54,7 +55,7 @@ enum Origin {
 impl Writes {
     /// Lets go of what waits for a leader, and whose client no longer waits for it.
     pub(super) fn forget_answered(&mut self, clients: &Clients) {
-        self.parked.retain(|(token, _)| clients.is_open(*token));
+        self.parked.retain(|(token, _)| clients.is_open(*token) || seeded::is(Bug::OldWriteAfterNew));
     }
 
     pub(super) fn new(next_request: RequestId) -> Writes {
@@ -129,7 +130,7 @@ impl Replica {
         let may_forward = self.other_leader().is_some() && self.writes.retry_at.is_none();
         if leads || may_forward {
             for (token, command) in core::mem::take(&mut self.writes.parked) {
-                if self.clients.is_open(token) {
+                if self.clients.is_open(token) || seeded::is(Bug::OldWriteAfterNew) {
                     self.hand_on(token, command);
                 }
             }
@@ -166,7 +167,7 @@ impl Replica {
     }
 
     fn park(&mut self, token: Token, command: Command) {
-        if self.clients.is_open(token) {
+        if self.clients.is_open(token) || seeded::is(Bug::OldWriteAfterNew) {
             self.clients.now_is(token, Kind::Parked);
             self.writes.parked.push_back((token, command));
         }
@@ -186,7 +187,7 @@ impl Replica {
             let Some(Forwarded { token, command, .. }) = self.writes.forwarded.remove(&request) else {
                 continue;
             };
-            if command.session.is_some() {
+            if command.session.is_some() || seeded::is(Bug::SessionlessRetry) {
                 self.clients.now_is(token, Kind::Uncertain);
                 self.park(token, command);
             } else {
