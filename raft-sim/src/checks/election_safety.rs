@@ -1,0 +1,29 @@
+//! Election Safety: at most one leader can be elected in a given term (paper §5.2).
+
+use std::collections::BTreeMap;
+
+use raft_core::consensus::Consensus;
+use raft_core::replica::Role;
+use raft_core::types::{NodeId, Term};
+
+#[derive(Default)]
+pub(crate) struct ElectionSafety {
+    leaders: BTreeMap<Term, usize>,
+}
+
+impl ElectionSafety {
+    /// Returns whether this server has just become leader.
+    pub(crate) fn check(&mut self, at: usize, id: &NodeId, consensus: &Consensus) -> bool {
+        if consensus.role() != Role::Leader {
+            return false;
+        }
+        let term = consensus.term();
+        match self.leaders.insert(term, at) {
+            None => true,
+            Some(leader) => {
+                assert_eq!(leader, at, "Election Safety: {id} is a second leader in term {term}");
+                false
+            }
+        }
+    }
+}

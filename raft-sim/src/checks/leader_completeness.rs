@@ -1,0 +1,62 @@
+//! Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the
+//! logs of the leaders for all higher-numbered terms (paper §5.4).
+
+use raft_core::consensus::Consensus;
+use raft_core::entry::Entry;
+use raft_core::types::{LogIndex, NodeId, Term};
+
+pub(crate) struct LeaderCompleteness {
+    /// From index 1, each with the lowest term in which a server knew that it is committed.
+    committed: Vec<(Entry, Term)>,
+    noted: Vec<LogIndex>,
+}
+
+impl LeaderCompleteness {
+    pub(crate) fn new(servers: usize) -> LeaderCompleteness {
+        LeaderCompleteness { committed: Vec::new(), noted: vec![LogIndex::ZERO; servers] }
+    }
+
+    /// Takes note of what a server takes for committed: the same as everyone else does.
+    pub(crate) fn note_committed(&mut self, at: usize, id: &NodeId, consensus: &Consensus) {
+        let (term, commit_index) = (consensus.term(), consensus.commit_index());
+        let noted = &mut self.noted[at];
+        let from = if commit_index < *noted { LogIndex(1) } else { noted.next() };
+        *noted = commit_index;
+        if from > commit_index {
+            return;
+        }
+        assert!(commit_index <= consensus.log().last_index(), "Commit: {id} commits beyond its log");
+        for entry in consensus.log().range(from..=commit_index) {
+            let at = usize::try_from(entry.index.0).expect("fits") - 1;
+            match self.committed.get_mut(at) {
+                None => self.committed.push((entry.clone(), term)),
+                Some((known, since)) => {
+                    assert_eq!(known, entry, "State Machine Safety: {id} takes another entry for committed");
+                    *since = term.min(*since);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn check_new_leader(&self, id: &NodeId, consensus: &Consensus) {
+        for (entry, since) in &self.committed {
+            let has = consensus.log().term_at(entry.index) == Some(entry.term);
+            assert!(
+                has || *since >= consensus.term(),
+                "Leader Completeness: {id} leads term {} without entry {}/{}, committed in term {since}",
+                consensus.term(),
+                entry.index,
+                entry.term
+            );
+        }
+    }
+
+    pub(crate) fn committed_at(&self, index: LogIndex) -> Option<&Entry> {
+        let at = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        self.committed.get(at).map(|(entry, _)| entry)
+    }
+
+    pub(crate) fn committed(&self) -> &[(Entry, Term)] {
+        &self.committed
+    }
+}

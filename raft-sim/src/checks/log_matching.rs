@@ -1,0 +1,64 @@
+//! Log Matching: if two logs contain an entry with the same index and term, then the logs are identical in
+//! all entries up through the given index (paper §5.3).
+
+use std::collections::BTreeMap;
+
+use raft_core::consensus::EntryLog;
+use raft_core::entry::Entry;
+use raft_core::types::{LogIndex, NodeId, Term};
+
+/// Every entry ever seen, with the term of the one before it: if that is the same wherever the entry stands,
+/// then by induction so is everything before it.
+pub(crate) struct LogMatching {
+    entries: BTreeMap<(LogIndex, Term), (Term, Entry)>,
+    /// The terms of each server's log.
+    terms: Vec<Vec<Term>>,
+}
+
+impl LogMatching {
+    pub(crate) fn new(servers: usize) -> LogMatching {
+        LogMatching { entries: BTreeMap::new(), terms: vec![Vec::new(); servers] }
+    }
+
+    /// A server begins with the log that its disk holds.
+    pub(crate) fn starts(&mut self, at: usize, found: &[Entry]) {
+        self.terms[at] = found.iter().map(|entry| entry.term).collect();
+        if self.terms.len() == 1 {
+            // Alone, a server leads a term before that is safe, and after a crash the same term once more: what was
+            // lost then was on no other server and was told to nobody.
+            self.entries.retain(|(index, _), _| index.0 <= found.len() as u64);
+        }
+    }
+
+    /// Returns up to where the log is as it was before.
+    pub(crate) fn check(&mut self, at: usize, id: &NodeId, log: &EntryLog) -> LogIndex {
+        let known = &mut self.terms[at];
+        let mut same = known.len().min(usize::try_from(log.last_index().0).expect("fits"));
+        while same > 0 && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
+            same -= 1;
+        }
+        known.truncate(same);
+        let kept = LogIndex(same as u64);
+        if kept < log.last_index() {
+            for entry in log.range(kept.next()..=log.last_index()) {
+                let before = known.last().copied().unwrap_or_default();
+                assert!(before <= entry.term, "Log Matching: terms fall at entry {} of {id}", entry.index);
+                known.push(entry.term);
+                let (term_before, first) =
+                    self.entries.entry((entry.index, entry.term)).or_insert_with(|| (before, entry.clone()));
+                assert_eq!(
+                    *term_before, before,
+                    "Log Matching: {id} has another entry before {}",
+                    entry.index
+                );
+                assert_eq!(first, entry, "Log Matching: {id} has another entry {} of its term", entry.index);
+            }
+        }
+        kept
+    }
+
+    /// The term of a server's entry, as of its last step.
+    pub(crate) fn term_at(&self, at: usize, index: LogIndex) -> Option<Term> {
+        self.terms[at].get(usize::try_from(index.0).ok()?.checked_sub(1)?).copied()
+    }
+}

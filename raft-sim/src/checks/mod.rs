@@ -1,0 +1,141 @@
+//! What must hold after every step, whatever happened: Figure 3 of the paper, and what its proofs rest on.
+//!
+//! | property | paper | file |
+//! | --- | --- | --- |
+//! | Election Safety | §5.2 | `election_safety` |
+//! | Leader Append-Only | §5.3 | `leader_append_only` |
+//! | Log Matching | §5.3 | `log_matching` |
+//! | Leader Completeness | §5.4 | `leader_completeness` |
+//! | State Machine Safety | §5.4.3 | `state_machine_safety` |
+//! | one vote a term, across restarts and lost disks | §5.2 | `one_vote` |
+//! | the commit index only grows | Figure 2 | `commit_grows` |
+//! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
+//! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
+//! | damage is found | – | `damage` |
+//!
+//! A check that fails panics, with the property's name before the first colon of what it says.
+
+mod commit_grows;
+mod commit_rule;
+pub(crate) mod damage;
+mod durable_first;
+mod election_safety;
+mod leader_append_only;
+mod leader_completeness;
+mod log_matching;
+mod one_vote;
+mod state_machine_safety;
+
+use raft_core::entry::Entry;
+use raft_core::log::Recovered;
+use raft_core::message::Message;
+use raft_core::replica::{CallReply, Replica};
+use raft_core::types::{LogIndex, NodeId, Term};
+
+use crate::machine::{Executed, Record};
+use durable_first::DurableFirst;
+
+/// A server as the checks see it.
+pub(crate) struct Server<'a> {
+    /// Its place among the servers.
+    pub(crate) at: usize,
+    pub(crate) id: &'a NodeId,
+    pub(crate) replica: &'a Replica,
+    pub(crate) record: &'a Record,
+}
+
+pub(crate) struct Checks {
+    election_safety: election_safety::ElectionSafety,
+    leader_append_only: leader_append_only::LeaderAppendOnly,
+    log_matching: log_matching::LogMatching,
+    leader_completeness: leader_completeness::LeaderCompleteness,
+    state_machine_safety: state_machine_safety::StateMachineSafety,
+    one_vote: one_vote::OneVote,
+    commit_grows: commit_grows::CommitGrows,
+    commit_rule: commit_rule::CommitRule,
+    durable_first: DurableFirst,
+}
+
+impl Checks {
+    pub(crate) fn new(servers: usize) -> Checks {
+        Checks {
+            election_safety: election_safety::ElectionSafety::default(),
+            leader_append_only: leader_append_only::LeaderAppendOnly::new(servers),
+            log_matching: log_matching::LogMatching::new(servers),
+            leader_completeness: leader_completeness::LeaderCompleteness::new(servers),
+            state_machine_safety: state_machine_safety::StateMachineSafety::new(servers),
+            one_vote: one_vote::OneVote::default(),
+            commit_grows: commit_grows::CommitGrows::new(servers),
+            commit_rule: commit_rule::CommitRule::new(servers),
+            durable_first: DurableFirst::new(servers),
+        }
+    }
+
+    /// A server's process starts, from what its disk holds.
+    pub(crate) fn starts(&mut self, at: usize, found: Option<&Recovered>) {
+        self.commit_grows.starts(at);
+        self.commit_rule.starts(at);
+        self.state_machine_safety.starts(at);
+        self.leader_append_only.starts(at);
+        self.durable_first.starts(at, found, &self.log_matching);
+        self.log_matching.starts(at, found.map_or(&[], |found| &found.entries));
+    }
+
+    /// A server's disk is replaced by an empty one.
+    pub(crate) fn wiped(&mut self, at: usize) {
+        self.durable_first.wiped(at, &self.log_matching);
+    }
+
+    /// A server has taken a step; what it wants done has not been done.
+    pub(crate) fn after_step(&mut self, server: &Server<'_>) {
+        let consensus = server.replica.consensus();
+        let kept = self.log_matching.check(server.at, server.id, consensus.log());
+        self.durable_first.log_kept(server.at, kept);
+        self.leader_append_only.check(server.at, server.id, consensus);
+        self.leader_completeness.note_committed(server.at, server.id, consensus);
+        if self.election_safety.check(server.at, server.id, consensus) {
+            self.leader_completeness.check_new_leader(server.id, consensus);
+        }
+        self.commit_grows.check(server.at, server.id, consensus.commit_index());
+        self.commit_rule.check(server.at, server.id, consensus);
+        self.state_machine_safety.check(server);
+    }
+
+    /// A server hands its disk a batch.
+    pub(crate) fn submits(&mut self, server: &Server<'_>) {
+        self.durable_first.submits(server);
+    }
+
+    /// The oldest batch under way is done with.
+    pub(crate) fn finished(&mut self, at: usize, flushed: bool) {
+        self.durable_first.finished(at, flushed);
+    }
+
+    pub(crate) fn sends(&mut self, server: &Server<'_>, to: &NodeId, message: &Message) {
+        self.one_vote.sends(server.id, to, message);
+        self.durable_first.sends(server, to, message);
+    }
+
+    pub(crate) fn answers_call(&mut self, server: &Server<'_>, reply: &CallReply) {
+        self.durable_first.answers_call(server, reply);
+    }
+
+    /// A server tells a client that its command took effect.
+    pub(crate) fn acknowledges(&mut self, index: LogIndex) {
+        let entry = self.leader_completeness.committed_at(index);
+        let entry = entry.unwrap_or_else(|| {
+            panic!("Acknowledged is committed: entry {index} was acknowledged and is not committed")
+        });
+        self.durable_first.acknowledges(entry.index, entry.term, &self.log_matching);
+    }
+
+    /// What executing the log gives, as far as any server has come.
+    pub(crate) fn executed(&self) -> &[Executed] {
+        self.state_machine_safety.executed()
+    }
+
+    /// What is committed, from index 1.
+    pub(crate) fn committed(&self) -> &[(Entry, Term)] {
+        self.leader_completeness.committed()
+    }
+}

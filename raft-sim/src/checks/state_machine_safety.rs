@@ -1,0 +1,55 @@
+//! State Machine Safety: if a server has applied a log entry at a given index to its state machine, no other
+//! server will ever apply a different log entry for the same index (paper §5.4.3). Nor the same one with
+//! another answer, nor only some of them: the sessions decide alike everywhere (dissertation §6.3).
+
+use raft_core::types::LogIndex;
+
+use super::Server;
+use crate::machine::Executed;
+
+pub(crate) struct StateMachineSafety {
+    /// What executing the log gives, in order, as far as any server has come.
+    executed: Vec<Executed>,
+    /// Up to where that is known to be all there is.
+    applied: LogIndex,
+    /// How much of it each server has executed.
+    count: Vec<usize>,
+}
+
+impl StateMachineSafety {
+    pub(crate) fn new(servers: usize) -> StateMachineSafety {
+        StateMachineSafety { executed: Vec::new(), applied: LogIndex::ZERO, count: vec![0; servers] }
+    }
+
+    pub(crate) fn starts(&mut self, at: usize) {
+        self.count[at] = 0;
+    }
+
+    pub(crate) fn executed(&self) -> &[Executed] {
+        &self.executed
+    }
+
+    pub(crate) fn check(&mut self, server: &Server<'_>) {
+        let (id, count) = (server.id, &mut self.count[server.at]);
+        for executed in server.record.take() {
+            match self.executed.get(*count) {
+                Some(known) => {
+                    assert_eq!(*known, executed, "State Machine Safety: {id} executed something else");
+                }
+                None => {
+                    let index = executed.index;
+                    assert!(
+                        index > self.applied,
+                        "State Machine Safety: {id} executed {index}, others did not"
+                    );
+                    self.executed.push(executed);
+                }
+            }
+            *count += 1;
+        }
+        let applied = server.replica.last_applied();
+        let missing = self.executed.get(*count).filter(|executed| executed.index <= applied);
+        assert!(missing.is_none(), "State Machine Safety: {id} did not execute {missing:?}");
+        self.applied = self.applied.max(applied);
+    }
+}

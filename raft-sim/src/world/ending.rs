@@ -1,0 +1,118 @@
+//! The end of a run: all heals, and the cluster has to get going again and agree (liveness; nothing is lost).
+
+use std::time::Duration;
+
+use raft_core::types::{LogIndex, NodeId, Term};
+
+use super::World;
+use super::clock::Clock;
+use super::disk::Death;
+use super::node::Coming;
+
+/// How long a healed cluster may take until it agrees, besides some elections: disks may still hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl World {
+    /// Heals everything, lets the clients finish and ask once more, and checks the whole.
+    pub(super) fn end_well(&mut self) {
+        self.now_tell(|| "everything heals".to_owned());
+        self.heal();
+        self.pass_until("agrees", |world| world.clients.are_done() && world.agrees());
+        self.clients.once_more();
+        for client in 0..self.clients.count() {
+            self.queue.put(self.now, Coming::Ask { client });
+        }
+        self.pass_until("serves its clients and agrees", |world| world.clients.are_done() && world.agrees());
+        self.history.check(self.checks.executed(), self.plan.keys);
+        self.check_logs();
+    }
+
+    fn heal(&mut self) {
+        self.is_healed = true;
+        self.faults.heal();
+        self.clients.retire();
+        self.network.heal();
+        for at in 0..self.nodes.len() {
+            let node = &mut self.nodes[at];
+            node.paused_until = self.now;
+            node.clock.run_at(self.now, Clock::TRUE_RATE);
+            if node.has_failed() {
+                self.crash(at, Death::Process);
+            } else if node.is_up() {
+                let (tick, life) = (raft_core::replica::Event::Tick, node.life);
+                self.comes_in(at, tick);
+                for to in (0..self.nodes.len()).filter(|to| *to != at) {
+                    self.queue.put(self.now, Coming::Dial { from: at, to, life });
+                }
+            } else {
+                self.queue.put(self.now, Coming::Start { at, life: node.life });
+            }
+        }
+    }
+
+    fn pass_until(&mut self, what: &str, holds: impl Fn(&World) -> bool) {
+        let patience = PATIENCE + self.plan.timing.election_timeout_max * 20;
+        let deadline = self.now + patience;
+        let mut look_at = self.now;
+        while self.now < deadline {
+            let is_quiet = self.queue.next_at().is_none();
+            if self.now >= look_at || is_quiet {
+                if holds(self) {
+                    return;
+                }
+                look_at = self.now + Duration::from_millis(10);
+            }
+            if is_quiet {
+                break;
+            }
+            self.next();
+        }
+        let states: Vec<String> = (0..self.nodes.len()).map(|at| self.state_of(at)).collect();
+        panic!("Liveness: {patience:?} after all healed no cluster that {what}: {}", states.join("; "));
+    }
+
+    fn state_of(&self, at: usize) -> String {
+        let Some(replica) = &self.nodes[at].replica else { return format!("n{} is down", at + 1) };
+        let consensus = replica.consensus();
+        format!(
+            "n{} {:?} term {} leader {:?} last {} committed {} applied {}{}",
+            at + 1,
+            consensus.role(),
+            consensus.term(),
+            consensus.leader().map(NodeId::as_str),
+            consensus.log().last_index(),
+            consensus.commit_index(),
+            replica.last_applied(),
+            if consensus.admission().is_admitted() { "" } else { ", not admitted" }
+        )
+    }
+
+    /// All who may vote follow one leader and have applied the same. A member that lost its disk stays out.
+    fn agrees(&self) -> bool {
+        let mut states: Vec<Option<(Term, &NodeId, LogIndex)>> = Vec::new();
+        for node in self.nodes.iter().filter(|node| !node.was_wiped) {
+            let state = node.replica.as_ref().and_then(|replica| {
+                let consensus = replica.consensus();
+                let is_level = consensus.log().last_index() == replica.last_applied();
+                let leader = consensus.leader().filter(|_| is_level && !node.has_failed())?;
+                Some((consensus.term(), leader, replica.last_applied()))
+            });
+            states.push(state);
+        }
+        states.iter().all(|state| state.is_some() && *state == states[0])
+    }
+
+    /// Each log, from its first entry to what is committed, is what everybody takes for committed.
+    fn check_logs(&self) {
+        for node in &self.nodes {
+            let Some(replica) = &node.replica else { continue };
+            let log = replica.consensus().log();
+            for (entry, _) in self.checks.committed() {
+                if entry.index <= replica.consensus().commit_index() {
+                    let same = log.get(entry.index) == Some(entry);
+                    assert!(same, "State Machine Safety: {} has another entry {}", node.id, entry.index);
+                }
+            }
+        }
+    }
+}

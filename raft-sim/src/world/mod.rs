@@ -1,0 +1,149 @@
+//! A whole cluster in one thread: servers, disks, network, clients, and one queue of what is to come.
+
+mod chaos;
+pub(crate) mod clients;
+mod clock;
+pub(crate) mod disk;
+mod ending;
+mod network;
+mod node;
+mod process;
+mod queue;
+mod traffic;
+
+use raft_core::types::{NodeId, Time};
+
+use crate::checks::Checks;
+use crate::dice::Dice;
+use crate::fault::{Fault, Faults};
+use crate::history::History;
+use crate::plan::Plan;
+use crate::report::Counts;
+use crate::trace::Trace;
+use clients::Clients;
+use network::Network;
+use node::{Coming, Node};
+use queue::Queue;
+
+/// Events after which a run is taken for one that never ends.
+const MOST_EVENTS: u64 = 3_000_000;
+
+pub(crate) struct World {
+    plan: Plan,
+    now: Time,
+    queue: Queue<Coming>,
+    nodes: Vec<Node>,
+    network: Network,
+    clients: Clients,
+    history: History,
+    faults: Faults,
+    checks: Checks,
+    trace: Trace,
+    counts: Counts,
+    /// Chance for the network.
+    traffic_dice: Dice,
+    /// Chance for servers and disks.
+    process_dice: Dice,
+    is_healed: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, without: &[Fault], operations: Option<u64>, is_told: bool) -> World {
+        let plan = Plan::draw(seed);
+        let id = |at| NodeId::new(&format!("n{}", at + 1)).expect("a valid id");
+        let nodes: Vec<Node> = (0..plan.servers).map(|at| Node::new(at, id(at))).collect();
+        let mut world = World {
+            now: Time::ZERO,
+            queue: Queue::new(),
+            network: Network::new(plan.servers),
+            clients: Clients::new(seed, plan.clients, operations.unwrap_or(plan.operations)),
+            history: History::default(),
+            faults: Faults::draw(seed, without),
+            checks: Checks::new(plan.servers),
+            trace: Trace::new(is_told),
+            counts: Counts::default(),
+            traffic_dice: Dice::stream(seed, "traffic"),
+            process_dice: Dice::stream(seed, "processes"),
+            is_healed: false,
+            nodes,
+            plan,
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        if self.plan.acquainted {
+            self.acquaint();
+        }
+        for at in 0..self.nodes.len() {
+            self.start(at);
+        }
+        for client in 0..self.clients.count() {
+            self.queue.put(self.now, Coming::Ask { client });
+        }
+        self.queue.put(Time::from_micros(self.plan.chaos_every), Coming::Chaos);
+    }
+
+    /// Lets everything happen that the seed holds; panics where a check fails.
+    pub(crate) fn run(&mut self) {
+        let turmoil_ends = Time::ZERO + self.plan.turmoil;
+        while self.queue.next_at().is_some_and(|at| at <= turmoil_ends) && !self.clients.are_done() {
+            self.next();
+        }
+        self.end_well();
+    }
+
+    /// The next thing happens.
+    fn next(&mut self) {
+        let Some((at, what)) = self.queue.take() else { return };
+        assert!(at >= self.now, "Time: it went back");
+        self.now = at;
+        self.counts.events += 1;
+        assert!(self.counts.events < MOST_EVENTS, "Progress: the run does not come to an end");
+        match what {
+            Coming::Wake { at, life } => self.wake(at, life),
+            Coming::Arrival { from, to, stream, is_late, packet } => {
+                self.arrive(from, to, stream, is_late, &packet);
+            }
+            Coming::Dial { from, to, life } => self.dial(from, to, life),
+            Coming::Ended { from, to, life, stream, process_died } => {
+                self.ended(from, to, life, stream, process_died);
+            }
+            Coming::DiskDone { at, life, seq } => self.disk_done(at, life, seq),
+            Coming::Start { at, life } if self.nodes[at].life == life && !self.nodes[at].is_up() => {
+                self.start(at)
+            }
+            Coming::Kill { at, life } if self.nodes[at].life == life => self.crash(at, disk::Death::Process),
+            Coming::Start { .. } | Coming::Kill { .. } => {}
+            Coming::Cut { number } => self.switch_cut(number),
+            Coming::Chaos => self.chaos(),
+            Coming::Ask { client } => self.ask(client),
+            Coming::Request { attempt } => self.request(attempt),
+            Coming::Repeat { attempt } => self.repeat(attempt),
+            Coming::Heard { attempt, answer } => self.hear(attempt, answer),
+        }
+    }
+
+    fn now_tell(&mut self, line: impl FnOnce() -> String) {
+        self.trace.tell(self.now, line);
+    }
+
+    /// What happened so far, in numbers.
+    pub(crate) fn counts(&self) -> Counts {
+        let (operations, answered) = self.history.count();
+        Counts {
+            seeds: 1,
+            micros: self.now.as_micros(),
+            operations,
+            answered,
+            fired: self.faults.fired().clone(),
+            trace: self.trace.hash(),
+            ..self.counts.clone()
+        }
+    }
+
+    pub(crate) fn take_story(&mut self) -> Vec<String> {
+        self.trace.take_story()
+    }
+}

@@ -1,0 +1,95 @@
+//! One server: a machine with a disk and a clock, on which processes come and go.
+
+use raft_core::disk::WriteSeq;
+use raft_core::replica::{Event, Replica};
+use raft_core::types::{Incarnation, NodeId, Time};
+
+use super::clock::Clock;
+use super::disk::Disk;
+use crate::checks::Server;
+use crate::machine::Record;
+
+pub(crate) struct Node {
+    pub(crate) at: usize,
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) disk: Disk,
+    pub(crate) clock: Clock,
+    /// Its process, if one runs.
+    pub(crate) replica: Option<Replica>,
+    pub(crate) record: Record,
+    /// Which process this is, or was, from 1. What was meant for an earlier one comes to nothing.
+    pub(crate) life: u64,
+    /// What has come in and was not looked at.
+    pub(crate) inbox: Vec<Event>,
+    /// When it next looks, if that is settled.
+    pub(crate) wakes_at: Option<Time>,
+    /// Until when it stands still.
+    pub(crate) paused_until: Time,
+    pub(crate) was_wiped: bool,
+}
+
+impl Node {
+    pub(crate) fn new(at: usize, id: NodeId) -> Node {
+        Node {
+            at,
+            id,
+            incarnation: Incarnation(at as u64 + 1),
+            disk: Disk::default(),
+            clock: Clock::started(Time::ZERO, Clock::TRUE_RATE),
+            replica: None,
+            record: Record::default(),
+            life: 0,
+            inbox: Vec::new(),
+            wakes_at: None,
+            paused_until: Time::ZERO,
+            was_wiped: false,
+        }
+    }
+
+    /// As the checks see it, if it runs.
+    pub(crate) fn server(&self) -> Option<Server<'_>> {
+        let replica = self.replica.as_ref()?;
+        Some(Server { at: self.at, id: &self.id, replica, record: &self.record })
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// Whether the process has given up, though it is still there.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.replica.as_ref().is_some_and(|replica| replica.failed().is_some())
+    }
+}
+
+/// Something that will happen, unless what it needs is gone by then.
+#[derive(Debug)]
+pub(crate) enum Coming {
+    /// A process looks at what has come in, and at its clock.
+    Wake { at: usize, life: u64 },
+    /// A message arrives.
+    Arrival { from: usize, to: usize, stream: u64, is_late: bool, packet: super::network::Packet },
+    /// A process tries to connect to another server.
+    Dial { from: usize, to: usize, life: u64 },
+    /// A process learns that its connection is gone.
+    Ended { from: usize, to: usize, life: u64, stream: u64, process_died: bool },
+    /// A disk has carried out a batch.
+    DiskDone { at: usize, life: u64, seq: WriteSeq },
+    /// A server starts.
+    Start { at: usize, life: u64 },
+    /// A server is killed, if it is the same process.
+    Kill { at: usize, life: u64 },
+    /// A cut in the network ends, or comes back.
+    Cut { number: u64 },
+    /// Something may go wrong.
+    Chaos,
+    /// A client asks for something new.
+    Ask { client: usize },
+    /// A client's request arrives at a server.
+    Request { attempt: u64 },
+    /// A client tries once more what failed.
+    Repeat { attempt: u64 },
+    /// A client has an answer, or knows that none will come.
+    Heard { attempt: u64, answer: super::clients::Answer },
+}
