@@ -12,7 +12,7 @@ impl Consensus {
         match self.append_from_leader(from, append) {
             AppendResult::Matched { .. } => {}
             result => {
-                let reply = AppendReply { term: self.term(), round, result };
+                let reply = AppendReply { term: self.term(), round, result, applied: self.applied };
                 self.send(from, Message::AppendReply(reply));
             }
         }
@@ -86,7 +86,7 @@ impl Consensus {
 
     /// Reports to the leader what is durable, if it is owed that.
     pub(super) fn report_to_leader(&mut self) {
-        let (term, durable) = (self.term(), self.log.durable());
+        let (term, durable, applied) = (self.term(), self.log.durable(), self.applied);
         let RoleState::Follower(following) = &mut self.role else { return };
         if !core::mem::take(&mut following.reply_due) {
             return;
@@ -94,8 +94,8 @@ impl Consensus {
         let Some(leader) = following.leader.clone() else { return };
         let match_index = following.verified.min(durable);
         following.reported = match_index;
-        let reply =
-            AppendReply { term, round: following.round, result: AppendResult::Matched { match_index } };
+        let (round, result) = (following.round, AppendResult::Matched { match_index });
+        let reply = AppendReply { term, round, result, applied };
         self.send(&leader, Message::AppendReply(reply));
     }
 }

@@ -52,7 +52,7 @@ pub use timing::{InvalidTiming, Timing};
 use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
 use crate::replica::{Notice, Role};
-use crate::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
+use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 /// What a server starts with.
 #[derive(Debug)]
@@ -126,6 +126,8 @@ pub struct Consensus {
     hard_state_changed: bool,
     pub(crate) log: EntryLog,
     pub(crate) commit_index: LogIndex,
+    /// What the replica has applied: a follower reports it to its leader.
+    pub(crate) applied: Applied,
     pub(crate) cluster_id: Option<ClusterId>,
     pub(crate) role: RoleState,
     /// When this server stands for election, unless a leader speaks before.
@@ -164,6 +166,7 @@ impl Consensus {
             hard_state_changed: false,
             log: start.log,
             commit_index: start.commit_index,
+            applied: Applied::default(),
             cluster_id: start.cluster_id,
             role: RoleState::Follower(Following::default()),
             election_deadline: start.now,
