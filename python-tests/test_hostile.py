@@ -230,7 +230,7 @@ def test_random_bytes_after_the_upgrade(target: Node) -> None:
     ]
     for headers in [
         b"",
-        b"raft-version: 2\r\n",
+        b"raft-version: 1\r\n",
         b"raft-protocol: 1\r\nraft-node: node_1\r\nraft-node-id: node_1\r\n",
     ]:
         head = (

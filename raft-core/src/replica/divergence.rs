@@ -93,8 +93,8 @@ impl Replica {
         self.judge();
     }
 
-    /// Says which side is wrong, where states differ and that is clear, or has been unclear for too long. A leader's
-    /// heartbeats bring it here often enough for the latter.
+    /// Says which side is wrong, where states differ and that is clear, or has been unclear for too long. Its
+    /// heartbeats bring a leader here often enough for the latter.
     pub(super) fn judge(&mut self) {
         if !self.compares() {
             return;
