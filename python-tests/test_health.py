@@ -12,6 +12,7 @@ STATUS = {
     "leader_address": str,
     "commit_index": int,
     "last_applied": int,
+    "applied_hash": str,
     "last_log_index": int,
     "last_log_term": int,
     "log_length": int,
@@ -63,6 +64,7 @@ def test_status_has_every_documented_field(shared_cluster: Cluster) -> None:
     leader = shared_cluster.wait_for_leader()
     shared_cluster[0].http.set_key("k", 1).ok()
     shared_cluster.wait_settled()
+    assert len({node.status()["applied_hash"] for node in shared_cluster}) == 1
     for node in shared_cluster:
         status = node.status()
         for name, kind in STATUS.items():

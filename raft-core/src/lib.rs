@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod consensus;
 pub mod disk;
 pub mod entry;
+mod hash;
 pub mod kv;
 pub mod log;
 pub mod message;

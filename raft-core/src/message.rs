@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Command, Entry};
-use crate::types::{ClusterId, Incarnation, LogIndex, NodeId, Term};
+use crate::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, Term};
 
 /// One message. Every kind but the introductions carries the sender's term where the paper says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,13 @@ pub enum Message {
         /// What became of it.
         outcome: ForwardOutcome,
     },
+    /// The leader tells a follower that its state differs from that of more servers than it has on its side.
+    Diverged {
+        /// The leader's term.
+        term: Term,
+        /// The leader's state hash, at an index that the follower had reported of.
+        at: Applied,
+    },
 }
 
 impl Message {
@@ -70,7 +77,7 @@ impl Message {
             Message::VoteReply(reply) => Some(reply.term),
             Message::AppendEntries(append) => Some(append.term),
             Message::AppendReply(reply) => Some(reply.term),
-            Message::TimeoutNow { term } => Some(*term),
+            Message::TimeoutNow { term } | Message::Diverged { term, .. } => Some(*term),
             _ => None,
         }
     }
@@ -205,6 +212,8 @@ pub struct AppendReply {
     pub round: Round,
     /// How the logs compare.
     pub result: AppendResult,
+    /// How far the follower has applied its log, with its state hash: the leader compares.
+    pub applied: Applied,
 }
 
 /// How a follower's log compares with the leader's.

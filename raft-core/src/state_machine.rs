@@ -18,7 +18,8 @@ pub struct Committed<'a> {
 /// A deterministic state machine (paper §2): the same commands in the same order give the same state and
 /// the same answers on every server. It may not look at a clock, a random source or anything else outside.
 pub trait StateMachine: Send {
-    /// Applies a batch, in order, and gives one answer for each command.
+    /// Applies a batch, in order, and gives one answer for each command. Where a batch ends says nothing, and
+    /// differs from server to server; none goes beyond a log index that is a multiple of 64.
     ///
     /// A command that the state machine cannot read must have no effect and an answer that says so: it is
     /// already in the log, and must mean the same everywhere.
@@ -26,4 +27,13 @@ pub trait StateMachine: Send {
 
     /// Answers a question without changing anything.
     fn query(&self, query: &Bytes) -> Bytes;
+
+    /// Stands for the state as it is now: equal states have equal digests, whatever way led to them. Asked
+    /// for after every 64th log index, so it should be kept up as the state changes, not computed when asked.
+    ///
+    /// It goes into the state hash chain, by which a replica whose state differs from the others' is found.
+    /// Without one (the default), only a state that shows in an answer is.
+    fn digest(&self) -> u64 {
+        0
+    }
 }

@@ -142,6 +142,27 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// Stands for everything that was applied up to some log index: the entries, what each gave, and at times the
+/// state itself. Servers that have applied equally far have the same one. Shown as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StateHash(pub u64);
+
+impl fmt::Display for StateHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// How far a server has applied its log, and its state hash there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Applied {
+    /// The highest log index applied.
+    pub index: LogIndex,
+    /// The state hash there; of index 0, zero.
+    pub hash: StateHash,
+}
+
 /// A moment, as a distance from an origin that the world outside chose. Never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time {

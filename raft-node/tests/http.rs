@@ -124,6 +124,9 @@ fn the_documented_requests() {
     assert_eq!(health, leader);
     let status = node.get("/api/status").json();
     assert_eq!((&status["state"], &status["leader_address"]), (&json!("leader"), &json!(node.address)));
+    let hash = status["applied_hash"].as_str().unwrap();
+    assert!(hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
+    assert!(node.get("/metrics").text().contains("\nraft_diverged 0\n"));
     assert_eq!(node.get("/api/why").json()["ok"], true);
 }
 
@@ -180,6 +183,8 @@ const SET: &str = r#"{"key":"k","value":1}"#;
 const VOTE: &str =
     r#"{"term":18446744073709551615,"candidate_id":"eve","last_log_index":9,"last_log_term":9}"#;
 
+const OLD_STREAM: &str = "upgrade: raft\r\nraft-version: 1\r\n";
+
 /// Request line, headers and body; then the status, the code, and a part of the detail.
 type Refusal = (&'static str, &'static str, &'static str, u16, &'static str, &'static str);
 
@@ -202,6 +207,14 @@ const REFUSALS: &[Refusal] = &[
     ("PATCH /health", "", "", 405, "method_not_allowed", "GET"),
     ("GET /nothing", "", "", 404, "not_found", "openapi"),
     ("GET /raft/stream", "", "", 400, "bad_request", "Upgrade"),
+    (
+        "GET /raft/stream",
+        OLD_STREAM,
+        "",
+        400,
+        "bad_request",
+        "version \"1\" of the stream, this node version 2",
+    ),
     ("POST /api/vote", AS_JSON, VOTE, 403, "forbidden", "eve"),
     ("POST /api/vote", AS_JSON, r#"{"term":1}"#, 400, "bad_request", "candidate_id"),
     ("POST /api/append_entries", AS_JSON, "[]", 400, "bad_request", "object"),

@@ -60,4 +60,8 @@ impl StateMachine for RecordedStore {
     fn query(&self, query: &Bytes) -> Bytes {
         self.store.query(query)
     }
+
+    fn digest(&self) -> u64 {
+        self.store.digest()
+    }
 }

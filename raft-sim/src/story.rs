@@ -41,6 +41,7 @@ pub(crate) fn message(message: &Message) -> String {
         }
         Message::ReadIndexReply { index, .. } => format!("ReadIndexReply {index:?}"),
         Message::TimeoutNow { term } => format!("TimeoutNow term={term}"),
+        Message::Diverged { term, at } => format!("Diverged term={term} at={}", at.index),
         Message::Unwelcome(reason) => format!("Unwelcome: {reason}"),
         Message::Hello(_) => "Hello".to_owned(),
         Message::Welcome { .. } => "Welcome".to_owned(),
@@ -58,6 +59,7 @@ pub(crate) fn notice(notice: &Notice) -> String {
         Notice::Admitted => "may vote".to_owned(),
         Notice::Wiped { peer, .. } => format!("hears from {peer} that its disk is not the one it had"),
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
+        Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::Failed { reason } => format!("gives up: {reason}"),
     }
 }

@@ -13,7 +13,7 @@ impl Consensus {
         match self.append_from_leader(from, append) {
             AppendResult::Matched { .. } => {}
             result => {
-                let reply = AppendReply { term: self.term(), round, result };
+                let reply = AppendReply { term: self.term(), round, result, applied: self.applied };
                 self.send(from, Message::AppendReply(reply));
             }
         }
@@ -98,7 +98,7 @@ impl Consensus {
 
     /// Reports to the leader what is durable, if it is owed that.
     pub(super) fn report_to_leader(&mut self) {
-        let (term, durable) = (self.term(), self.reportable());
+        let (term, durable, applied) = (self.term(), self.reportable(), self.applied);
         let RoleState::Follower(following) = &mut self.role else { return };
         if !core::mem::take(&mut following.reply_due) {
             return;
@@ -107,8 +107,8 @@ impl Consensus {
         let match_index =
             if seeded::is(Bug::AckBeyondMatch) { durable } else { following.verified.min(durable) };
         following.reported = match_index;
-        let reply =
-            AppendReply { term, round: following.round, result: AppendResult::Matched { match_index } };
+        let (round, result) = (following.round, AppendResult::Matched { match_index });
+        let reply = AppendReply { term, round, result, applied };
         self.send(&leader, Message::AppendReply(reply));
     }
 }

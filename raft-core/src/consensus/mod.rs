@@ -53,7 +53,7 @@ use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
 use crate::replica::{Notice, Role};
 use crate::seeded::{self, Bug};
-use crate::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
+use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 /// What a server starts with.
 #[derive(Debug)]
@@ -127,6 +127,8 @@ pub struct Consensus {
     hard_state_changed: bool,
     pub(crate) log: EntryLog,
     pub(crate) commit_index: LogIndex,
+    /// What the replica has applied: a follower reports it to its leader.
+    pub(crate) applied: Applied,
     pub(crate) cluster_id: Option<ClusterId>,
     pub(crate) role: RoleState,
     /// When this server stands for election, unless a leader speaks before.
@@ -168,6 +170,7 @@ impl Consensus {
             hard_state_changed: false,
             log: start.log,
             commit_index: start.commit_index,
+            applied: Applied::default(),
             cluster_id: start.cluster_id,
             role: RoleState::Follower(Following::default()),
             election_deadline: start.now,

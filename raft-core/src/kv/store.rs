@@ -1,13 +1,15 @@
 //! The store itself: an ordered map, changed by commands alone.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use bytes::Bytes;
 
 use super::command::{Answer, Command, ListPage, Query, QueryAnswer};
-use super::value::{Item, Key};
+use super::value::{Item, Key, Value};
+use crate::hash;
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::LogIndex;
 
@@ -16,6 +18,9 @@ use crate::types::LogIndex;
 pub struct Store {
     items: BTreeMap<Key, Item>,
     revision: LogIndex,
+    /// The wrapping sum of all items' digests. What is replaced or removed is subtracted as it is stored, not
+    /// as it was set: a bit that has turned over in between does not cancel out.
+    digest: u64,
 }
 
 impl Store {
@@ -31,18 +36,30 @@ impl Store {
     fn apply_one(&mut self, index: LogIndex, command: &[u8]) -> Answer {
         match Command::decode(command) {
             Some(Command::Set { key, value }) => {
-                self.items.insert(key, Item { value, revision: index });
+                self.set(key, Item { value, revision: index });
                 self.revision = index;
                 Answer::Set
             }
             Some(Command::Delete { key }) => {
-                let existed = self.items.remove(&key).is_some();
-                if existed {
+                let removed = self.items.remove_entry(&key);
+                if let Some((key, item)) = &removed {
+                    self.digest = self.digest.wrapping_sub(digest_of(key, item));
                     self.revision = index;
                 }
-                Answer::Deleted(existed)
+                Answer::Deleted(removed.is_some())
             }
             None => Answer::Unreadable,
+        }
+    }
+
+    fn set(&mut self, key: Key, item: Item) {
+        self.digest = self.digest.wrapping_add(digest_of(&key, &item));
+        match self.items.entry(key) {
+            Entry::Vacant(vacant) => drop(vacant.insert(item)),
+            Entry::Occupied(mut occupied) => {
+                self.digest = self.digest.wrapping_sub(digest_of(occupied.key(), occupied.get()));
+                occupied.insert(item);
+            }
         }
     }
 
@@ -69,6 +86,14 @@ impl Store {
     }
 }
 
+fn digest_of(key: &Key, item: &Item) -> u64 {
+    let (kind, data) = match &item.value {
+        Value::Json(data) => (0, data),
+        Value::Bytes(data) => (1, data),
+    };
+    hash::of_words([hash::of_bytes(key.as_str().as_bytes()), kind, hash::of_bytes(data), item.revision.0])
+}
+
 impl StateMachine for Store {
     fn apply(&mut self, batch: &[Committed<'_>]) -> Vec<Bytes> {
         batch.iter().map(|committed| self.apply_one(committed.index, committed.command).encode()).collect()
@@ -84,6 +109,10 @@ impl StateMachine for Store {
         };
         answer.encode()
     }
+
+    fn digest(&self) -> u64 {
+        self.digest.wrapping_add(hash::of_words([self.revision.0]))
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +121,6 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::kv::Value;
 
     fn key(name: &str) -> Key {
         Key::new(name).unwrap()
@@ -144,6 +172,58 @@ mod tests {
         assert_eq!(run(&mut store, 2, &Command::Delete { key: key("a") }), Answer::Deleted(true));
         assert_eq!(run(&mut store, 3, &Command::Delete { key: key("a") }), Answer::Deleted(false));
         assert_eq!(store.revision, LogIndex(2), "removing nothing is no change");
+    }
+
+    /// The digest as it would be of a store that holds the same and never held anything else.
+    fn digest_afresh(store: &Store) -> u64 {
+        let revision = hash::of_words([store.revision.0]);
+        store.items.iter().fold(revision, |sum, (key, item)| sum.wrapping_add(digest_of(key, item)))
+    }
+
+    #[test]
+    fn the_digest_is_the_content_and_not_the_way_there() {
+        let mut store = Store::new();
+        let mut seen = alloc::collections::BTreeSet::from([store.digest()]);
+        for index in 1..=200_u64 {
+            let name = ["a", "b", "c", "d", "e"][index as usize * 7 % 5];
+            match index % 4 {
+                0 => run(&mut store, index, &Command::Delete { key: key(name) }),
+                1 => set(&mut store, index, name, "1"),
+                2 => set(&mut store, index, name, "2"),
+                _ => {
+                    let value = Value::Bytes(Bytes::from_static(b"2"));
+                    run(&mut store, index, &Command::Set { key: key(name), value })
+                }
+            };
+            assert_eq!(store.digest(), digest_afresh(&store), "at {index}");
+            let changed = store.revision == LogIndex(index);
+            assert_eq!(seen.insert(store.digest()), changed, "at {index}");
+        }
+    }
+
+    #[test]
+    fn a_bit_that_turned_over_shows_once_its_item_changes() {
+        let changes: [fn(&mut Store) -> Answer; 2] =
+            [|store| set(store, 3, "a", "5"), |store| run(store, 3, &Command::Delete { key: key("a") })];
+        let damages: [fn(&mut Item); 3] = [
+            |item| item.value = Value::Json(Bytes::from_static(b"0")),
+            |item| item.value = Value::Bytes(Bytes::from_static(b"1")),
+            |item| item.revision = LogIndex(0),
+        ];
+        for change in changes {
+            for damage in damages {
+                let (mut sound, mut damaged) = (Store::new(), Store::new());
+                for store in [&mut sound, &mut damaged] {
+                    set(store, 1, "a", "1");
+                    set(store, 2, "b", "2");
+                }
+                damage(damaged.items.get_mut("a").unwrap());
+                assert_eq!(damaged.digest(), sound.digest(), "nobody has looked yet");
+                change(&mut sound);
+                change(&mut damaged);
+                assert_ne!(damaged.digest(), sound.digest());
+            }
+        }
     }
 
     #[test]

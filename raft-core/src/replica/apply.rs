@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::Replica;
 use super::event::{CommandResult, Outcome};
+use super::hash_chain::HashChain;
 use super::sessions::{Sessions, Verdict};
-use crate::entry::{ClientId, Command, Entry, Payload, SessionStep};
+use crate::entry::{ClientId, Command, Entry, Payload};
 use crate::seeded::{self, Bug};
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{ClusterId, LogIndex, Term};
@@ -20,27 +21,41 @@ const MAX_APPLY: u64 = 4096;
 struct Batch<'a> {
     machine: &'a mut dyn StateMachine,
     sessions: &'a mut Sessions,
-    commands: Vec<(LogIndex, Term, &'a Command)>,
+    chain: &'a mut HashChain,
+    commands: Vec<(&'a Entry, &'a Command)>,
     /// Whose sessions the batch will change: a second command of one of them has to wait for the first.
     clients: BTreeSet<&'a ClientId>,
     applied: Vec<(LogIndex, Term, Option<Outcome>)>,
 }
 
 impl<'a> Batch<'a> {
-    fn add(&mut self, entry: &'a Entry, command: &'a Command) {
-        let (index, term) = (entry.index, entry.term);
-        if let Some(SessionStep { client, .. }) = &command.session {
-            if self.clients.contains(client) {
+    /// Takes the next entry of the log in.
+    fn add(&mut self, entry: &'a Entry) {
+        match &entry.payload {
+            Payload::Command(command) => self.add_command(entry, command),
+            Payload::Noop | Payload::Genesis(_) => {
                 self.run();
+                self.done(entry, None);
             }
-            let step = command.session.as_ref().expect("just seen");
-            if let Verdict::Answer(outcome) = self.sessions.judge(index, step, &command.data) {
-                self.run();
-                return self.applied.push((index, term, Some(outcome)));
-            }
-            self.clients.insert(client);
         }
-        self.commands.push((index, term, command));
+        if HashChain::is_digest_due(entry.index) {
+            // The digest is of the state after this very entry.
+            self.run();
+        }
+    }
+
+    fn add_command(&mut self, entry: &'a Entry, command: &'a Command) {
+        if let Some(step) = &command.session {
+            if self.clients.contains(&step.client) {
+                self.run();
+            }
+            if let Verdict::Answer(outcome) = self.sessions.judge(entry.index, step, &command.data) {
+                self.run();
+                return self.done(entry, Some(outcome));
+            }
+            self.clients.insert(&step.client);
+        }
+        self.commands.push((entry, command));
     }
 
     /// Gives the state machine what has been collected.
@@ -49,17 +64,24 @@ impl<'a> Batch<'a> {
         if self.commands.is_empty() {
             return;
         }
+        let mut commands = core::mem::take(&mut self.commands);
         let batch: Vec<Committed<'_>> =
-            self.commands.iter().map(|(index, _, c)| Committed { index: *index, command: &c.data }).collect();
+            commands.iter().map(|(entry, c)| Committed { index: entry.index, command: &c.data }).collect();
         let answers: Vec<Bytes> = self.machine.apply(&batch);
         assert_eq!(answers.len(), batch.len(), "the state machine gives one answer for each command");
-        for ((index, term, command), answer) in self.commands.drain(..).zip(answers) {
-            let outcome = Outcome { index, result: CommandResult::Answer(answer) };
+        for ((entry, command), answer) in commands.drain(..).zip(answers) {
+            let outcome = Outcome { index: entry.index, result: CommandResult::Answer(answer) };
             if let Some(step) = &command.session {
                 self.sessions.executed(step, &command.data, &outcome);
             }
-            self.applied.push((index, term, Some(outcome)));
+            self.done(entry, Some(outcome));
         }
+        self.commands = commands;
+    }
+
+    fn done(&mut self, entry: &Entry, outcome: Option<Outcome>) {
+        self.chain.fold(entry, outcome.as_ref(), || self.machine.digest());
+        self.applied.push((entry.index, entry.term, outcome));
     }
 }
 
@@ -76,21 +98,16 @@ impl Replica {
         let mut batch = Batch {
             machine: &mut *self.machine,
             sessions: &mut self.sessions,
+            chain: &mut self.chain,
             commands: Vec::new(),
             clients: BTreeSet::new(),
             applied: Vec::new(),
         };
         for entry in self.consensus.log.range(first..=last) {
-            match &entry.payload {
-                Payload::Command(command) => batch.add(entry, command),
-                Payload::Noop | Payload::Genesis(_) => {
-                    if let Payload::Genesis(named) = &entry.payload {
-                        genesis = Some(named.cluster_id);
-                    }
-                    batch.run();
-                    batch.applied.push((entry.index, entry.term, None));
-                }
+            if let Payload::Genesis(named) = &entry.payload {
+                genesis = Some(named.cluster_id);
             }
+            batch.add(entry);
         }
         batch.run();
         let applied = batch.applied;
@@ -99,6 +116,8 @@ impl Replica {
         }
         debug_assert!(applied.is_sorted_by_key(|(index, ..)| *index), "answers come in the order of the log");
         self.last_applied = last;
+        self.consensus.applied = self.chain.applied();
+        assert_eq!(self.consensus.applied.index, last, "the chain has what is applied");
         for (index, term, outcome) in applied {
             self.settle(index, term, outcome.as_ref());
         }
@@ -122,18 +141,25 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::entry::Sequence;
+    use crate::entry::{Sequence, SessionStep};
+    use crate::types::StateHash;
 
-    /// Gives every command its index for an answer.
-    struct Counter;
+    /// Gives every command its index for an answer, and the sum of all for a digest.
+    #[derive(Default)]
+    struct Counter(u64);
 
     impl StateMachine for Counter {
         fn apply(&mut self, batch: &[Committed<'_>]) -> Vec<Bytes> {
+            self.0 += batch.iter().map(|committed| committed.index.0).sum::<u64>();
             batch.iter().map(|committed| Bytes::from(vec![committed.index.0 as u8])).collect()
         }
 
         fn query(&self, _: &Bytes) -> Bytes {
             Bytes::new()
+        }
+
+        fn digest(&self) -> u64 {
+            self.0
         }
     }
 
@@ -144,12 +170,22 @@ mod tests {
         Entry { index: LogIndex(index), term: Term(1), payload: Payload::Command(command) }
     }
 
-    /// Applies the entries; a batch ends before each whose bit is set.
-    fn apply(entries: &[Entry], ends: u32) -> Vec<(LogIndex, Term, Option<Outcome>)> {
-        let (mut machine, mut sessions) = (Counter, Sessions::with_capacity(2));
+    fn noop(index: u64) -> Entry {
+        Entry { index: LogIndex(index), term: Term(1), payload: Payload::Noop }
+    }
+
+    /// What comes of applying: the outcomes, and the hashes on the way.
+    type Result = (Vec<(LogIndex, Term, Option<Outcome>)>, Vec<Option<StateHash>>);
+
+    /// Applies the entries after so many empty ones; a batch ends before each whose bit is set.
+    fn apply(empty: u64, entries: &[Entry], ends: u32) -> Result {
+        let (mut machine, mut sessions) = (Counter::default(), Sessions::with_capacity(2));
+        let mut chain = HashChain::default();
+        (1..=empty).for_each(|index| chain.fold(&noop(index), None, || 0));
         let mut batch = Batch {
             machine: &mut machine,
             sessions: &mut sessions,
+            chain: &mut chain,
             commands: Vec::new(),
             clients: BTreeSet::new(),
             applied: Vec::new(),
@@ -158,11 +194,11 @@ mod tests {
             if ends & (1 << position) != 0 {
                 batch.run();
             }
-            let Payload::Command(command) = &entry.payload else { continue };
-            batch.add(entry, command);
+            batch.add(entry);
         }
         batch.run();
-        batch.applied
+        let applied = batch.applied;
+        (applied, entries.iter().map(|entry| chain.at(entry.index)).collect())
     }
 
     #[test]
@@ -182,11 +218,17 @@ mod tests {
             ("s", number(1)),
             ("b", only),
         ];
-        let entries: Vec<Entry> =
-            (1..).zip(steps).map(|(index, (client, sequence))| entry(index, client, sequence)).collect();
-        let expected = apply(&entries, u32::MAX);
-        for ends in 0..1 << entries.len() {
-            assert_eq!(apply(&entries, ends), expected, "batches end at {ends:b}");
+        // The state machine's digest is due after the first of them, in the midst, and after the last.
+        for empty in [63, 57, 52] {
+            let mut entries: Vec<Entry> = (empty + 1..)
+                .zip(steps)
+                .map(|(index, (client, sequence))| entry(index, client, sequence))
+                .collect();
+            entries.push(noop(empty + 12));
+            let expected = apply(empty, &entries, u32::MAX);
+            for ends in 0..1 << entries.len() {
+                assert_eq!(apply(empty, &entries, ends), expected, "after {empty}, batches end at {ends:b}");
+            }
         }
     }
 }

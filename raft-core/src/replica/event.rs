@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{DiskBatch, WriteSeq};
 use crate::entry::Command;
 use crate::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
-use crate::types::{Incarnation, LogIndex, NodeId, Term, Time};
+use crate::types::{Incarnation, LogIndex, NodeId, StateHash, Term, Time};
 
 /// Names one request of the world outside until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -243,11 +244,39 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// This server's state is not the others'. It cannot go on: `Failed` follows.
+    Diverged(Divergence),
     /// The replica cannot go on.
     Failed {
         /// Why.
         reason: String,
     },
+}
+
+/// How a server's state differs from the others'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// A log index at which it does. The cause lies there or before.
+    pub index: LogIndex,
+    /// This server's state hash there.
+    pub ours: StateHash,
+    /// The other one.
+    pub theirs: StateHash,
+    /// Who differs from this server: its leader, or those of its followers that outvote it.
+    pub peers: Vec<NodeId>,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peers: Vec<&str> = self.peers.iter().map(NodeId::as_str).collect();
+        let (index, peers) = (self.index, peers.join(", "));
+        let (ours, theirs) = (self.ours, self.theirs);
+        write!(
+            f,
+            "at log index {index} its state differs from that of {peers} (hash {ours} here, {theirs} there); \
+             started again, it rebuilds its state from the log"
+        )
+    }
 }
 
 /// A server's part in its term (paper §5.1; the last two from the dissertation, §9.6 and §4.2.1).

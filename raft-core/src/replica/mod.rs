@@ -8,7 +8,9 @@
 mod apply;
 mod calls;
 mod clients;
+mod divergence;
 mod event;
+mod hash_chain;
 mod reads;
 mod sessions;
 mod storage;
@@ -34,6 +36,8 @@ use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 use calls::PendingCall;
 use clients::Clients;
+use divergence::Comparison;
+use hash_chain::HashChain;
 use reads::Reads;
 use sessions::Sessions;
 use storage::Storage;
@@ -111,6 +115,8 @@ pub struct Replica {
     machine: Box<dyn StateMachine>,
     sessions: Sessions,
     last_applied: LogIndex,
+    chain: HashChain,
+    comparison: Comparison,
     clients: Clients,
     writes: Writes,
     reads: Reads,
@@ -118,6 +124,7 @@ pub struct Replica {
     stopping: Option<Time>,
     stopped: bool,
     failed: Option<String>,
+    diverged: Option<Divergence>,
     actions: Actions,
 }
 
@@ -153,6 +160,8 @@ impl Replica {
             machine,
             sessions: Sessions::new(),
             last_applied: applied,
+            chain: HashChain::default(),
+            comparison: Comparison::default(),
             clients: Clients::default(),
             writes: Writes::new(first_request),
             reads: Reads::new(first_request),
@@ -160,6 +169,7 @@ impl Replica {
             stopping: None,
             stopped: false,
             failed: None,
+            diverged: None,
             actions: Vec::new(),
         }
     }
@@ -174,7 +184,10 @@ impl Replica {
         match event {
             Event::Tick => self.tick(),
             Event::Received { from, incarnation, message } => self.receive(&from, incarnation, message),
-            Event::Connected { peer } if self.is_peer(&peer) => self.consensus.peer_connected(&peer),
+            Event::Connected { peer } if self.is_peer(&peer) => {
+                self.forget_comparison_with(&peer);
+                self.consensus.peer_connected(&peer);
+            }
             Event::Disconnected { peer, process_died } if self.is_peer(&peer) => {
                 self.consensus.peer_disconnected(&peer, process_died);
                 self.forget_forwards_to(&peer);
@@ -238,6 +251,7 @@ impl Replica {
     fn tick(&mut self) {
         self.consensus.tick();
         self.expire_clients();
+        self.judge();
     }
 
     fn is_peer(&self, id: &NodeId) -> bool {
@@ -257,6 +271,12 @@ impl Replica {
             Message::ReadIndexReply { request, index } => self.read_index_known(from, request, index),
             Message::Forward { request, command } => self.propose_for_peer(from, request, command),
             Message::ForwardReply { request, outcome } => self.forward_answered(from, request, outcome),
+            Message::Diverged { term, at } => self.told_of_divergence(from, term, at),
+            Message::AppendReply(reply) => {
+                let (term, applied) = (reply.term, reply.applied);
+                self.consensus.receive(from, Message::AppendReply(reply));
+                self.compare(from, term, applied);
+            }
             message => self.consensus.receive(from, message),
         }
     }

@@ -13,7 +13,7 @@ use raft_core::types::{Incarnation, NodeId, Time};
 use super::dice::Dice;
 use super::disk::{Disk, LOG, Unanswered};
 use super::invariants::Invariants;
-use super::machine::{History, RecordedStore};
+use super::machine::{History, Memory, RecordedStore};
 use super::network::{Network, Packet};
 
 /// One server: its disk outlives its replica.
@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) replica: Option<Replica>,
     /// What the running replica's store has executed.
     pub(crate) history: History,
+    /// Where the running replica's store lives.
+    pub(crate) memory: Memory,
     /// Which process this is, from 1.
     pub(crate) life: u64,
 }
@@ -74,6 +76,7 @@ impl Cluster {
                 disk_answers: true,
                 replica: None,
                 history: History::default(),
+                memory: Memory::default(),
                 life: 0,
             };
             cluster.nodes.insert(id.clone(), node);
@@ -138,8 +141,8 @@ impl Cluster {
             }
         };
         node.life += 1;
-        node.history = History::default();
-        let machine = Box::new(RecordedStore::new(&node.history));
+        (node.history, node.memory) = (History::default(), Memory::default());
+        let machine = Box::new(RecordedStore::new(&node.memory, &node.history));
         let seed = id.as_str().bytes().fold(node.life, |seed, byte| seed * 257 + u64::from(byte));
         let options = Options { configuration, timing: Timing::default(), seed, now };
         node.replica = Some(Replica::new(stored, machine, options));

@@ -15,6 +15,7 @@
 //! | `run 60ms`, `advance 60ms` | time passes, with deliveries or without |
 //! | `timeout n1`, `tick n1` | time passes for one server: until it stands, or not at all |
 //! | `disk n1 waits`, `disk n1 answers`, `sync n1`, `fail n1` | the disk |
+//! | `flip n1 x` | a bit of the value of x turns over in memory |
 //! | `crash n1`, `crash n1 torn`, `wipe n1` | a power failure, in the midst of a write, that takes the disk |
 //! | `kill n1`, `restart n1`, `restart n1 members=n1,n2` | a process that dies; one that starts |
 //! | `put n1 x=1`, `delete n1 x`, `open n1 session=c`, `get n1 x`, `get n1 x stale` | clients |
@@ -22,7 +23,9 @@
 //! | `call n1 from=n2 vote term=2 last=1/1` | a documented RPC |
 //! | `call n1 from=n2 append term=2 prev=1/1 terms=2 commit=1` | the other one |
 //! | `forge n2 n1 append ...`, `forge n2 n1 vote ...` | sends a message that the protocol would not |
+//! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
+//! | `compared n1` | prints what a leader knows of its followers' states |
 //!
 //! Writes take `key=` or `session= number= below=`, and `within=` and `times=`. `quietly` before a command
 //! keeps its output back.
@@ -36,7 +39,7 @@ use raft_core::kv;
 use raft_core::log::{Identity, Record};
 use raft_core::message::{AppendEntries, Message, RequestVote, Round};
 use raft_core::replica::{Call, Consistency, Event, Role, Token};
-use raft_core::types::{ClusterId, HardState, LogIndex, NodeId, Term};
+use raft_core::types::{Applied, ClusterId, HardState, LogIndex, NodeId, Term};
 
 use super::cluster::{Cluster, Happening};
 use super::disk::Unanswered;
@@ -141,7 +144,7 @@ impl Story {
             "elect" | "timeout" | "tick" | "run" | "advance" => self.time(&words),
             "connect" | "disconnect" | "partition" | "heal" | "hold" | "release" => self.streams(&words),
             "deliver" | "drop" | "repeat" | "settle" => self.messages(&words),
-            "sync" | "fail" | "crash" | "kill" | "restart" | "wipe" => self.server(&words),
+            "sync" | "fail" | "flip" | "crash" | "kill" | "restart" | "wipe" => self.server(&words),
             "disk" if words.plain.len() > 2 => self.server(&words),
             "put" | "delete" | "open" => self.write(line, &words),
             "get" | "stop" | "call" | "forge" => self.ask(line, &words),
@@ -302,6 +305,12 @@ impl Story {
             "fail" => {
                 cluster.step(&id, Event::DiskFailed { reason: "the disk is broken".to_owned() });
             }
+            "flip" => {
+                let key = kv::Key::new(words.at(2)?).map_err(|error| error.to_string())?;
+                if !cluster.node(&id).memory.flip_bit(&key) {
+                    return Err("it has no such value".to_owned());
+                }
+            }
             "crash" => {
                 let torn = words.at(2).is_ok_and(|word| word == "torn");
                 cluster.crash(&id, if torn { Unanswered::Torn } else { Unanswered::Lost });
@@ -430,6 +439,14 @@ impl Story {
             let request = RequestVote { term, last_log_index, last_log_term, pre_vote, transfer };
             return Ok(Message::RequestVote(request));
         }
+        if words.plain.contains(&"diverged") {
+            let (from, cluster) = (words.node(1)?, self.cluster()?);
+            cluster.invariants.expect_divergence();
+            let sender = cluster.replica(&from).ok_or("the sender is down")?;
+            let (last, hash) = (sender.last_applied(), sender.applied_hash());
+            let index = words.number("index")?.map_or(last, LogIndex);
+            return Ok(Message::Diverged { term, at: Applied { index, hash } });
+        }
         let members = self.cluster()?.ids();
         let (prev_log_index, prev_log_term) = words.position("prev")?;
         let terms = words.named.get("terms").copied().unwrap_or_default();
@@ -472,6 +489,7 @@ impl Story {
                     },
                     (_, None) => format!("{id} is down"),
                     ("state", Some(replica)) => format!("{id} {}", show::state(replica)),
+                    ("compared", Some(replica)) => format!("{id} {}", show::compared(replica)),
                     ("log" | "terms", Some(replica)) => {
                         let log = replica.consensus().log();
                         let entries: Vec<Entry> =

@@ -62,6 +62,19 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
         &["commit_figure_8", "commit_figure_8_e", "replication_old_entry_survives"],
     ),
     ("Figure 8", "what would happen otherwise", &["commit_figure_8", "commit_figure_8_e"]),
+    (
+        "§5.4.3",
+        "what a log gives is the same on every server: one whose state differs is found, and serves nobody",
+        &[
+            "divergence_follower",
+            "divergence_leader",
+            "divergence_outnumbered",
+            "divergence_restart_forgets",
+            "divergence_tie",
+            "divergence_told_again",
+            "divergence_two_of_five",
+        ],
+    ),
     ("§5.5", "RPCs may be repeated", &["replication_repeated_append", "replication_lost_reply"]),
     ("§5.5", "a server may crash", &["disk_failed", "disk_torn_tail"]),
     (

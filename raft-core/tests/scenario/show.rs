@@ -54,6 +54,7 @@ pub(crate) fn message(message: &Message) -> String {
         Message::ReadIndexReply { index: None, .. } => "ReadIndexReply: not the leader".into(),
         Message::Forward { command: forwarded, .. } => format!("Forward {}", command(forwarded)),
         Message::ForwardReply { outcome, .. } => format!("ForwardReply {}", forward_outcome(outcome)),
+        Message::Diverged { term, at } => format!("Diverged term={term} at={}", at.index),
     }
 }
 
@@ -211,6 +212,10 @@ fn notice(notice: &Notice) -> String {
         Notice::Unwelcome { peer, reason } => {
             format!("and {peer} have nothing to do with each other: {reason}")
         }
+        Notice::Diverged(found) => {
+            let peers: Vec<&str> = found.peers.iter().map(NodeId::as_str).collect();
+            format!("has another state than {} at {}", peers.join(", "), found.index)
+        }
         Notice::Failed { reason } => format!("has failed: {reason}"),
     }
 }
@@ -239,6 +244,17 @@ pub(crate) fn state(replica: &Replica) -> String {
         consensus.commit_index(),
         replica.last_applied(),
     )
+}
+
+/// What a leader knows of its followers' states.
+pub(crate) fn compared(replica: &Replica) -> String {
+    let consensus = replica.consensus();
+    let others = consensus.configuration().voters().filter(|id| *id != consensus.id());
+    let mut known: Vec<String> =
+        others.map(|id| format!("{id} agreed at {}", replica.agreed_index(id))).collect();
+    let differing = replica.differing_peers();
+    known.extend(differing.iter().map(|(id, index)| format!("{id} differs at {index}")));
+    known.join(", ")
 }
 
 /// What a restart would find.

@@ -26,6 +26,8 @@ pub struct Status {
     pub commit_index: u64,
     /// The highest log index applied to the store.
     pub last_applied: u64,
+    /// The state hash there, 16 hexadecimal digits.
+    pub applied_hash: String,
     /// The highest log index present.
     pub last_log_index: u64,
     /// The term of that entry.
@@ -47,6 +49,9 @@ pub struct Status {
     /// Why the node has stopped working, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// A log index at which its state differs from the others', if that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diverged_index: Option<u64>,
     /// All members.
     pub members: Vec<Member>,
     /// On the leader, how the others follow.
@@ -73,6 +78,8 @@ pub struct Peer {
     pub match_index: u64,
     /// The next log index to send it.
     pub next_index: u64,
+    /// The highest log index at which its state was found to be the leader's.
+    pub agreed_index: u64,
     /// Milliseconds since it was last heard of in this term; none if it never was.
     pub last_contact_ms: Option<u64>,
     /// Whether a connection to it stands.

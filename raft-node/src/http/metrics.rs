@@ -28,6 +28,11 @@ struct NodeLabels {
     version: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PeerLabels {
+    peer: String,
+}
+
 /// What is counted while the server runs.
 pub(super) struct Metrics {
     family: Family<RequestLabels, Counter>,
@@ -79,6 +84,11 @@ impl Metrics {
         gauge("is_leader", "1 on the leader", u64::from(status.state == Role::Leader));
         gauge("has_leader", "1 where this node knows a leader", u64::from(status.leader_id.is_some()));
         gauge("failed", "1 where this node has stopped working", u64::from(status.failed.is_some()));
+        gauge(
+            "diverged",
+            "1 where its state was not the others'",
+            u64::from(status.diverged_index.is_some()),
+        );
         gauge("commit_index", "The highest log index known to be committed", status.commit_index.0);
         gauge("last_applied", "The highest log index applied", status.last_applied.0);
         gauge("last_log_index", "The highest log index present", status.last_log_index.0);
@@ -86,6 +96,15 @@ impl Metrics {
         gauge("log_length", "Entries in the log", status.log_length);
         gauge("keys", "Keys in the store", status.keys);
         gauge("members", "Members of the cluster", status.members.len() as u64);
+        let agreed = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
+        for (peer, follows) in &status.peers {
+            agreed.get_or_create(&PeerLabels { peer: peer.to_string() }).set(follows.agreed_index.0);
+        }
+        registry.register(
+            "peer_agreed_index",
+            "On the leader, the highest log index at which a follower's state was found to be its own",
+            agreed,
+        );
         let uptime = Gauge::<f64, AtomicU64>::default();
         uptime.set(status.uptime_ms as f64 / 1000.0);
         registry.register("uptime_seconds", "Seconds since the node started", uptime);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_core::types::{ClusterId, LogIndex, NodeId, Term};
+use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
 use serde::Serialize;
 
 pub use raft_core::entry::{ClientId, Sequence, SessionStep};
@@ -76,6 +76,9 @@ pub struct Status {
     pub commit_index: LogIndex,
     /// The highest log index applied to the store.
     pub last_applied: LogIndex,
+    /// The state hash there, 16 hexadecimal digits: nodes that have applied equally far have the same.
+    #[serde(serialize_with = "hash_as_text")]
+    pub applied_hash: StateHash,
     /// The highest log index present.
     pub last_log_index: LogIndex,
     /// The term of that entry.
@@ -98,6 +101,9 @@ pub struct Status {
     /// Why the node has stopped working, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// A log index at which its state differs from the others', if that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diverged_index: Option<LogIndex>,
     /// All members.
     pub members: Vec<MemberStatus>,
     /// On the leader, how the others follow.
@@ -106,6 +112,10 @@ pub struct Status {
 
 fn as_text<S: serde::Serializer>(id: &Option<ClusterId>, to: S) -> Result<S::Ok, S::Error> {
     id.map(|id| id.to_string()).serialize(to)
+}
+
+fn hash_as_text<S: serde::Serializer>(hash: &StateHash, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(hash)
 }
 
 /// A member of the cluster.
@@ -126,6 +136,8 @@ pub struct PeerStatus {
     pub match_index: LogIndex,
     /// The next log index to send it.
     pub next_index: LogIndex,
+    /// The highest log index at which its state was found to be the leader's; 0 before they were compared.
+    pub agreed_index: LogIndex,
     /// Milliseconds since it was last heard of in this term; none if it never was.
     pub last_contact_ms: Option<u64>,
     /// Whether a connection to it stands.
@@ -149,7 +161,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// Stable and made for programs: `peer_unreachable`, `peer_silent`, `vote_refused`, `wiped`,
-    /// `not_admitted`, `disk_failed`, `unwelcome`, `lagging` …
+    /// `not_admitted`, `failed`, `diverged`, `peer_diverged`, `unwelcome`, `lagging` …
     pub code: &'static str,
     /// What is the matter.
     pub detail: String,

@@ -222,6 +222,10 @@ impl Driver {
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
             }
+            Notice::Diverged(divergence) => {
+                let advice = explain::DIVERGED_ADVICE;
+                tracing::error!("this node's state is not the others': {divergence}. {advice}");
+            }
             Notice::Failed { reason } => {
                 tracing::error!(reason, "the node has failed and takes no part any more");
                 self.life.send_replace(Life::Failed(reason.clone()));

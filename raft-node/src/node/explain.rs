@@ -3,7 +3,7 @@
 use raft_core::consensus::{Refusal, Standing};
 use raft_core::message::{Unwelcome, VoteRefusal};
 use raft_core::replica::{Replica, Role};
-use raft_core::types::{NodeId, Time};
+use raft_core::types::{LogIndex, NodeId, Time};
 
 use super::{Explanation, Reason};
 use crate::config::Config;
@@ -15,13 +15,23 @@ pub(super) const WIPED_ADVICE: &str = "It must not vote: it could vote twice and
     The other members go on without it. Stop this node, put its original data directory back and start it \
     again; if that is lost for good, leave this member stopped until it can be replaced by a new one";
 
+/// What the operator of a node can do whose state is not the others'.
+pub(super) const DIVERGED_ADVICE: &str = "Start this node again: it rebuilds its state from its log, and \
+    nothing acknowledged is lost. If the same happens to it again, suspect its memory or disk, and leave it \
+    stopped. If it happens while only half of the members run, the other half may be the wrong one: start \
+    the missing members, and the majority decides. If memory and disk are sound, it is a fault of the \
+    software: report it with this message";
+
 /// A follower this many entries behind is worth a word.
 const LAGGING: u64 = 10_000;
 
 pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: Time) -> Explanation {
     let consensus = replica.consensus();
     let mut reasons = Vec::new();
-    reasons.extend(replica.failed().map(|reason| failed(&config.node_id, reason)));
+    reasons.extend(replica.failed().map(|reason| match replica.diverged() {
+        Some(_) => diverged(&config.node_id, reason),
+        None => failed(&config.node_id, reason),
+    }));
     reasons.extend(standing(config, replica));
     for peer in others(config) {
         reasons.extend(unreachable(config, peer, states));
@@ -29,7 +39,11 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
             .extend(consensus.admission().refusals().get(peer).and_then(|refusal| unwelcome(peer, refusal)));
     }
     match consensus.leadership() {
-        Some(_) => reasons.extend(lagging(replica, now)),
+        Some(_) => {
+            let differing = replica.differing_peers();
+            reasons.extend(differing.into_iter().map(|(peer, index)| peer_diverged(peer, index)));
+            reasons.extend(lagging(replica, now));
+        }
         None if consensus.leader().is_none() => {
             reasons.extend(consensus.vote_refusals().iter().map(|(peer, refusal)| refused(peer, refusal)));
             reasons.extend(others(config).filter_map(|peer| silent(peer, replica, states)));
@@ -67,6 +81,23 @@ fn failed(node_id: &NodeId, reason: &str) -> Reason {
         detail: format!("This node has stopped working: {reason}"),
         node_id: Some(node_id.clone()),
         advice: "Remove the cause, then start the node again: nothing acknowledged is lost.".to_owned(),
+    }
+}
+
+fn diverged(node_id: &NodeId, reason: &str) -> Reason {
+    let advice = format!("{DIVERGED_ADVICE}.");
+    Reason { code: "diverged", advice, ..failed(node_id, reason) }
+}
+
+/// A follower that has been told to stop, or is about to be.
+fn peer_diverged(peer: NodeId, index: LogIndex) -> Reason {
+    Reason {
+        code: "peer_diverged",
+        detail: format!("{peer} has another state than this leader at log index {index} and does not serve"),
+        advice: format!(
+            "Start {peer} again: it rebuilds its state from its log. See what it says of itself."
+        ),
+        node_id: Some(peer),
     }
 }
 
@@ -191,4 +222,70 @@ fn lagging(replica: &Replica, now: Time) -> Vec<Reason> {
         })
     };
     leadership.progress().iter().filter_map(behind).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use raft_core::consensus::{Configuration, Timing};
+    use raft_core::entry::{Entry, Payload};
+    use raft_core::kv::Store;
+    use raft_core::log::{Identity, LogOptions, create};
+    use raft_core::message::{AppendEntries, Hello, Message, Round};
+    use raft_core::replica::{Action, Event, Options, Stored};
+    use raft_core::types::{Applied, Incarnation, StateHash, Term};
+
+    use super::*;
+
+    fn id(name: &str) -> NodeId {
+        NodeId::new(name).unwrap()
+    }
+
+    /// A follower that its leader has told of another state.
+    fn told() -> Replica {
+        let identity = Identity::new(id("a"), Incarnation(1));
+        let (writer, _) = create(&identity, LogOptions::default());
+        let voters = [id("a"), id("b")];
+        let configuration = Configuration::new(voters.clone());
+        let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+        let mut replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
+        let entry = Entry { index: LogIndex(1), term: Term(1), payload: Payload::Noop };
+        let append = AppendEntries {
+            term: Term(1),
+            prev_log_index: LogIndex(0),
+            prev_log_term: Term(0),
+            entries: vec![entry],
+            leader_commit: LogIndex(1),
+            round: Round(0),
+        };
+        let at = Applied { index: LogIndex(1), hash: StateHash(7) };
+        for message in [
+            Message::Hello(Hello { cluster_id: None, members: voters.to_vec() }),
+            Message::Welcome { known: Incarnation(1) },
+            Message::AppendEntries(append),
+            Message::Diverged { term: Term(1), at },
+        ] {
+            replica.step(Time::ZERO, Event::Received { from: id("b"), incarnation: Incarnation(2), message });
+            for action in replica.drain() {
+                if let Action::Disk(batch) = action {
+                    replica.step(Time::ZERO, Event::Persisted(batch.seq));
+                }
+            }
+        }
+        replica
+    }
+
+    #[test]
+    fn a_diverged_node_says_so_and_what_to_do() {
+        let mut config = Config::new(id("a"), 1);
+        config.peers = [(id("a"), "h:1".into()), (id("b"), "h:2".into())].into();
+        let explanation = of(&config, &told(), &LinkStates::default(), Time::ZERO);
+        assert!(!explanation.ok);
+        let reason = &explanation.reasons[0];
+        assert_eq!((reason.code, reason.node_id.clone()), ("diverged", Some(id("a"))));
+        let expected =
+            "This node has stopped working: at log index 1 its state differs from that of b (hash ";
+        assert!(reason.detail.starts_with(expected), "{}", reason.detail);
+        assert!(reason.detail.contains(" here, 0000000000000007 there)"), "{}", reason.detail);
+        assert!(reason.advice.starts_with("Start this node again"), "{}", reason.advice);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use raft_core::consensus::Consensus;
 use raft_core::kv;
 use raft_core::replica::{Replica, Role};
-use raft_core::types::{LogIndex, NodeId, Term, Time};
+use raft_core::types::{LogIndex, NodeId, StateHash, Term, Time};
 
 use super::{MemberStatus, Node, PeerStatus, Status};
 use crate::config::Config;
@@ -28,6 +28,7 @@ pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time)
         voted_for: consensus.hard_state().voted_for.clone(),
         commit_index: consensus.commit_index(),
         last_applied: replica.last_applied(),
+        applied_hash: replica.applied_hash(),
         last_log_index: log.last_index(),
         last_log_term: log.last_term(),
         log_length: log.last_index().0,
@@ -38,8 +39,9 @@ pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time)
         version: VERSION,
         cluster_id: consensus.cluster_id(),
         failed: replica.failed().map(ToOwned::to_owned),
+        diverged_index: replica.diverged().map(|divergence| divergence.index),
         members,
-        peers: peers(consensus, states, now),
+        peers: peers(replica, states, now),
     }
 }
 
@@ -54,6 +56,7 @@ pub(super) fn of_stopped(config: &Config, origin: Instant, reason: &RequestError
         voted_for: None,
         commit_index: LogIndex::ZERO,
         last_applied: LogIndex::ZERO,
+        applied_hash: StateHash::default(),
         last_log_index: LogIndex::ZERO,
         last_log_term: Term(0),
         log_length: 0,
@@ -64,6 +67,7 @@ pub(super) fn of_stopped(config: &Config, origin: Instant, reason: &RequestError
         version: VERSION,
         cluster_id: None,
         failed: Some(reason.to_string()),
+        diverged_index: None,
         members: config.peers.iter().map(|(id, address)| member(config, id, address)).collect(),
         peers: BTreeMap::new(),
     }
@@ -90,13 +94,14 @@ fn millis(time: Time) -> u64 {
     time.as_micros() / 1000
 }
 
-fn peers(consensus: &Consensus, states: &LinkStates, now: Time) -> BTreeMap<NodeId, PeerStatus> {
-    let Some(leadership) = consensus.leadership() else { return BTreeMap::new() };
+fn peers(replica: &Replica, states: &LinkStates, now: Time) -> BTreeMap<NodeId, PeerStatus> {
+    let Some(leadership) = replica.consensus().leadership() else { return BTreeMap::new() };
     let peer = |(id, progress): (&NodeId, &raft_core::consensus::progress::Progress)| {
         let contact = now.since(progress.last_contact).as_millis();
         let status = PeerStatus {
             match_index: progress.match_index,
             next_index: progress.next_index,
+            agreed_index: replica.agreed_index(id),
             last_contact_ms: progress.answered.then(|| u64::try_from(contact).unwrap_or(u64::MAX)),
             reachable: states.of(id).connected,
             state: if Consensus::is_probing(progress) { "probe" } else { "replicate" },

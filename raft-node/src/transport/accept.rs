@@ -53,7 +53,8 @@ fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), Prob
     if version.parse() != Ok(frame::VERSION) {
         let ours = frame::VERSION;
         return Err(bad(format!(
-            "the caller speaks version {version:?} of the stream; this node speaks {ours}"
+            "the caller speaks version {version:?} of the stream, this node version {ours}: run the same \
+             release of the software on all members"
         )));
     }
     let own = &node.config().node_id;

@@ -5,8 +5,11 @@
 use bytes::{Buf, BytesMut};
 use raft_core::message::Message;
 
-/// The version of the stream's format, as offered in the handshake.
-pub(super) const VERSION: u32 = 1;
+/// The version of the stream's format, as offered in the handshake. It covers the messages and what they mean
+/// to both sides, so also how the state hash is made. A node takes streams of its own version only: nodes of
+/// different ones form no cluster, and each says so of the other in `/api/why`. Version 2 added the state
+/// hash.
+pub(super) const VERSION: u32 = 2;
 
 /// The longest message, in bytes: a batch of entries or one entry of the largest value, with room to spare.
 const MAX_LENGTH: usize = 32 << 20;

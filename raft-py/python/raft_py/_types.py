@@ -38,6 +38,7 @@ class Peer(TypedDict):
 
     match_index: int
     next_index: int
+    agreed_index: int
     last_contact_ms: int | None
     reachable: bool
     state: str
@@ -52,6 +53,7 @@ class _Status(TypedDict):
     voted_for: str | None
     commit_index: int
     last_applied: int
+    applied_hash: str
     last_log_index: int
     last_log_term: int
     log_length: int
@@ -70,6 +72,8 @@ class Status(_Status, total=False):
 
     failed: str
     """Why the node has stopped working; only there if it has."""
+    diverged_index: int
+    """A log index at which its state differs from the others'; only there if that is why."""
 
 
 class Reason(TypedDict):

@@ -11,6 +11,7 @@
 //! | the commit index only grows | Figure 2 | `commit_grows` |
 //! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
+//! | equally far, equal state | – | `state_hash` |
 //! | damage is found | – | `damage` |
 //!
 //! A check that fails panics, with the property's name before the first colon of what it says.
@@ -24,6 +25,7 @@ mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
 mod one_vote;
+mod state_hash;
 mod state_machine_safety;
 
 use raft_core::entry::Entry;
@@ -50,6 +52,7 @@ pub(crate) struct Checks {
     log_matching: log_matching::LogMatching,
     leader_completeness: leader_completeness::LeaderCompleteness,
     state_machine_safety: state_machine_safety::StateMachineSafety,
+    state_hash: state_hash::EqualHashes,
     one_vote: one_vote::OneVote,
     commit_grows: commit_grows::CommitGrows,
     commit_rule: commit_rule::CommitRule,
@@ -64,6 +67,7 @@ impl Checks {
             log_matching: log_matching::LogMatching::new(servers),
             leader_completeness: leader_completeness::LeaderCompleteness::new(servers),
             state_machine_safety: state_machine_safety::StateMachineSafety::new(servers),
+            state_hash: state_hash::EqualHashes::default(),
             one_vote: one_vote::OneVote::default(),
             commit_grows: commit_grows::CommitGrows::new(servers),
             commit_rule: commit_rule::CommitRule::new(servers),
@@ -99,6 +103,7 @@ impl Checks {
         self.commit_grows.check(server.at, server.id, consensus.commit_index());
         self.commit_rule.check(server.at, server.id, consensus);
         self.state_machine_safety.check(server);
+        self.state_hash.check(server);
     }
 
     /// A server hands its disk a batch.

@@ -9,6 +9,7 @@
 //! | State Machine Safety | §5.4.3 | [`state_machine_safety`] |
 //! | one vote a term, across restarts | §5.2 | [`one_vote`] |
 //! | the commit index only grows | Figure 2 | [`commit_grows`] |
+//! | equal logs applied, equal state hashes | §5.4.3 | [`state_hashes`] |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | [`durable_first`] |
 
 mod commit_grows;
@@ -18,6 +19,7 @@ mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
 mod one_vote;
+mod state_hashes;
 mod state_machine_safety;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ pub(crate) struct Invariants {
     log_matching: log_matching::LogMatching,
     leader_completeness: leader_completeness::LeaderCompleteness,
     state_machine_safety: state_machine_safety::StateMachineSafety,
+    state_hashes: state_hashes::StateHashes,
     one_vote: one_vote::OneVote,
     commit_grows: commit_grows::CommitGrows,
     durable_first: durable_first::DurableFirst,
@@ -47,6 +50,7 @@ impl Invariants {
             log_matching: log_matching::LogMatching::default(),
             leader_completeness: leader_completeness::LeaderCompleteness::default(),
             state_machine_safety: state_machine_safety::StateMachineSafety::default(),
+            state_hashes: state_hashes::StateHashes::default(),
             one_vote: one_vote::OneVote::default(),
             commit_grows: commit_grows::CommitGrows::default(),
             durable_first: durable_first::DurableFirst::new(servers / 2 + 1),
@@ -80,6 +84,12 @@ impl Invariants {
         }
         self.commit_grows.check(id, consensus.commit_index());
         self.state_machine_safety.check(node);
+        self.state_hashes.check(node);
+    }
+
+    /// Somebody is told that its state is wrong, and believes it: from now on that is no fault.
+    pub(crate) fn expect_divergence(&mut self) {
+        self.state_hashes.expect_divergence();
     }
 
     pub(crate) fn sent(&mut self, node: &Node, to: &NodeId, message: &Message) {

@@ -75,7 +75,7 @@ fn describe() -> utoipa::openapi::OpenApi {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use raft_core::types::{ClusterId, LogIndex, NodeId, Term};
+    use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
     use serde_json::Value;
 
     use super::*;
@@ -148,6 +148,7 @@ mod tests {
         let peer = PeerStatus {
             match_index: LogIndex(1),
             next_index: LogIndex(2),
+            agreed_index: LogIndex(1),
             last_contact_ms: None,
             reachable: true,
             state: "probe",
@@ -161,6 +162,7 @@ mod tests {
             voted_for: None,
             commit_index: LogIndex(1),
             last_applied: LogIndex(1),
+            applied_hash: StateHash(1),
             last_log_index: LogIndex(1),
             last_log_term: Term(1),
             log_length: 1,
@@ -171,6 +173,7 @@ mod tests {
             version: "1",
             cluster_id: Some(ClusterId(1)),
             failed: None,
+            diverged_index: None,
             members: vec![MemberStatus { node_id: id.clone(), address: "h:1".into(), role: "voter" }],
             peers: BTreeMap::from([(id, peer)]),
         }
@@ -182,7 +185,9 @@ mod tests {
         fits(&status_json, "Status");
         fits(&status_json["members"][0], "Member");
         fits(&status_json["peers"]["a"], "Peer");
+        assert_eq!(status_json["applied_hash"], "0000000000000001");
         status_json["failed"] = "x".into();
+        status_json["diverged_index"] = 64.into();
         fits(&status_json, "Status");
         let reason = Reason { code: "lagging", detail: "x".into(), node_id: None, advice: "y".into() };
         let explanation = Explanation { ok: false, summary: "x".into(), reasons: vec![reason] };
@@ -208,6 +213,8 @@ mod tests {
             "raft_is_leader 0",
             "raft_term 1",
             "raft_commit_index 1",
+            "raft_diverged 0",
+            "raft_peer_agreed_index{peer=\"a\"} 1",
             "raft_uptime_seconds 1.5",
             "raft_node_info{node_id=\"a\",version=\"1\"} 1",
         ] {

@@ -132,6 +132,9 @@ pub(super) struct Status {
     voted_for: Option<String>,
     commit_index: u64,
     last_applied: u64,
+    /// The state hash at `last_applied`: nodes that have applied equally far have the same.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    applied_hash: String,
     last_log_index: u64,
     last_log_term: u64,
     log_length: u64,
@@ -148,6 +151,9 @@ pub(super) struct Status {
     /// Why the node has stopped working. Only if it has.
     #[schema(nullable = false)]
     failed: Option<String>,
+    /// A log index at which the node's state differs from the others'. Only if that is why it has stopped.
+    #[schema(nullable = false)]
+    diverged_index: Option<u64>,
     members: Vec<Member>,
     /// On the leader, how the others follow.
     peers: BTreeMap<String, Peer>,
@@ -167,6 +173,8 @@ pub(super) struct Member {
 pub(super) struct Peer {
     match_index: u64,
     next_index: u64,
+    /// The highest log index at which its state was found to be the leader's; 0 before they were compared.
+    agreed_index: u64,
     /// None if it never was heard of in this term.
     #[schema(required)]
     last_contact_ms: Option<u64>,

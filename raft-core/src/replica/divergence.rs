@@ -1,0 +1,188 @@
+//! Finding the server whose state is not what the log makes of it: by a bit that turned over in memory, by a
+//! state machine that is not deterministic, by a fault in this software.
+//!
+//! Every answer of a follower to its leader carries how far it has applied its log and its state hash there
+//! (`hash_chain.rs`). The leader compares that with its own hash at the same index. Who is wrong, the
+//! majority says:
+//!
+//! - A follower that differs, while the leader and those that agree with it are a majority, is told so
+//!   ([`Message::Diverged`]), looks for itself, and fails.
+//! - A leader that differs from a majority fails itself; one of them is elected.
+//! - Where neither is a majority for an election timeout, because the others are away, the smaller side
+//!   fails, and in a tie the follower. It may be the wrong one: nobody can know. That is safe, since what is
+//!   left is no majority and answers nothing; and when the follower was started again and differs once more,
+//!   it was the leader.
+//!
+//! What fails is the whole replica, as after a failure of its disk, although its log may be sound and could
+//! still count for a majority: a machine that has changed what it keeps in memory is not to be trusted with
+//! what it acknowledges next, and its next entries pass through the same memory. Its disk is not touched.
+//! Started again, it makes its state anew from the log, whose records carry checksums.
+//!
+//! Only the leader judges, and only its message makes a follower fail, so that a wrong leader does not fail
+//! all its followers before it has heard that they agree with each other. The follower compares for itself
+//! what it is told: a message about an earlier life of its process finds it in order.
+//!
+//! What this does not see: two servers that went wrong in the same way, and state that neither an answer nor
+//! the state machine's digest shows.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::Replica;
+use super::event::{Divergence, Notice, Role};
+use crate::message::Message;
+use crate::types::{Applied, LogIndex, NodeId, StateHash, Term, Time};
+
+/// What a leader knows of its followers' states.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// The term it leads; in another one it begins anew.
+    term: Term,
+    peers: BTreeMap<NodeId, Compared>,
+}
+
+#[derive(Debug, Default)]
+struct Compared {
+    /// The highest index at which the states were the same.
+    agreed: LogIndex,
+    differs: Option<Difference>,
+}
+
+/// A follower whose state differs.
+#[derive(Clone, Copy, Debug)]
+struct Difference {
+    index: LogIndex,
+    ours: StateHash,
+    theirs: StateHash,
+    since: Time,
+    /// Whether it was told since it last reported.
+    told: bool,
+}
+
+impl Comparison {
+    fn differing(&self) -> impl Iterator<Item = (&NodeId, Difference)> {
+        self.peers.iter().filter_map(|(id, compared)| Some((id, compared.differs?)))
+    }
+
+    /// How many followers are known to have the leader's state at an index.
+    fn agreeing(&self, index: LogIndex) -> usize {
+        self.peers.values().filter(|peer| peer.differs.is_none() && peer.agreed >= index).count()
+    }
+}
+
+impl Replica {
+    /// A follower tells how far it has applied its log.
+    pub(super) fn compare(&mut self, from: &NodeId, term: Term, theirs: Applied) {
+        if self.consensus.role() != Role::Leader || term != self.consensus.term() {
+            return;
+        }
+        // Where one of the two is too far ahead, a later report will do.
+        let Some(ours) = self.chain.at(theirs.index) else { return };
+        if self.comparison.term != term {
+            self.comparison = Comparison { term, peers: BTreeMap::new() };
+        }
+        let peer = self.comparison.peers.entry(from.clone()).or_default();
+        if ours == theirs.hash {
+            peer.agreed = peer.agreed.max(theirs.index);
+            peer.differs = None;
+        } else {
+            let since = peer.differs.map_or(self.now, |known| known.since);
+            let (index, theirs) = (theirs.index, theirs.hash);
+            peer.differs = Some(Difference { index, ours, theirs, since, told: false });
+        }
+        self.judge();
+    }
+
+    /// Says which side is wrong, where states differ and that is clear, or has been unclear for too long. Its
+    /// heartbeats bring a leader here often enough for the latter.
+    pub(super) fn judge(&mut self) {
+        if !self.compares() {
+            return;
+        }
+        let (term, majority) = (self.consensus.term(), self.consensus.configuration.majority());
+        let differing: Vec<(NodeId, Difference)> =
+            self.comparison.differing().map(|(id, difference)| (id.clone(), difference)).collect();
+        for (peer, difference) in &differing {
+            let agreeing = 1 + self.comparison.agreeing(difference.index);
+            let is_overdue = difference.since + self.patience() <= self.now;
+            let outnumbered = is_overdue && differing.len() > agreeing;
+            if differing.len() >= majority || outnumbered {
+                let peers = differing.iter().map(|(peer, _)| peer.clone()).collect();
+                let Difference { index, ours, theirs, .. } = *difference;
+                return self.diverge(Divergence { index, ours, theirs, peers });
+            }
+            if !difference.told && (agreeing >= majority || is_overdue) {
+                let at = Applied { index: difference.index, hash: difference.ours };
+                self.consensus.send(peer, Message::Diverged { term, at });
+                self.told(peer);
+            }
+        }
+    }
+
+    fn told(&mut self, peer: &NodeId) {
+        let compared = self.comparison.peers.get_mut(peer);
+        if let Some(difference) = compared.and_then(|compared| compared.differs.as_mut()) {
+            difference.told = true;
+        }
+    }
+
+    /// Whether this server leads and has compared in its term.
+    fn compares(&self) -> bool {
+        self.consensus.role() == Role::Leader && self.comparison.term == self.consensus.term()
+    }
+
+    /// How long those that are to decide may take: an election timeout, after which they count as silent.
+    fn patience(&self) -> core::time::Duration {
+        self.consensus.timing.election_timeout_max
+    }
+
+    /// A peer is there anew, and may be another process than the one that was compared.
+    pub(super) fn forget_comparison_with(&mut self, peer: &NodeId) {
+        self.comparison.peers.remove(peer);
+    }
+
+    /// The leader says that this server's state is wrong.
+    pub(super) fn told_of_divergence(&mut self, from: &NodeId, term: Term, at: Applied) {
+        if term != self.consensus.term() || self.consensus.leader() != Some(from) {
+            return;
+        }
+        let (index, theirs) = (at.index, at.hash);
+        if let Some(ours) = self.chain.at(index).filter(|ours| *ours != theirs) {
+            self.diverge(Divergence { index, ours, theirs, peers: [from.clone()].into() });
+        }
+    }
+
+    fn diverge(&mut self, divergence: Divergence) {
+        let reason = alloc::format!("{divergence}");
+        self.consensus.notify(Notice::Diverged(divergence.clone()));
+        self.diverged = Some(divergence);
+        self.fail(reason);
+    }
+
+    /// How this server's state was found to differ, where that is why it has failed.
+    #[must_use]
+    pub fn diverged(&self) -> Option<&Divergence> {
+        self.diverged.as_ref()
+    }
+
+    /// The state hash at the last log index applied.
+    #[must_use]
+    pub fn applied_hash(&self) -> StateHash {
+        self.chain.applied().hash
+    }
+
+    /// On the leader, the highest log index at which a follower's state was the leader's; 0 where they have
+    /// not been compared.
+    #[must_use]
+    pub fn agreed_index(&self, peer: &NodeId) -> LogIndex {
+        let compared = self.comparison.peers.get(peer).filter(|_| self.compares());
+        compared.map_or(LogIndex::ZERO, |compared| compared.agreed)
+    }
+
+    /// On the leader, the followers whose state differs, and the log index at which that was last seen.
+    #[must_use]
+    pub fn differing_peers(&self) -> Vec<(NodeId, LogIndex)> {
+        let differing = self.comparison.differing().filter(|_| self.compares());
+        differing.map(|(peer, difference)| (peer.clone(), difference.index)).collect()
+    }
+}

@@ -1,0 +1,21 @@
+//! Servers that have applied the log up to one index have the same state hash there, whatever crashes and batches lie
+//! between (the chain of `raft_core::replica`): a difference would be a divergence that is none, or one unnoticed.
+
+use std::collections::BTreeMap;
+
+use raft_core::types::{LogIndex, StateHash};
+
+use super::Server;
+
+#[derive(Default)]
+pub(crate) struct EqualHashes {
+    known: BTreeMap<LogIndex, StateHash>,
+}
+
+impl EqualHashes {
+    pub(crate) fn check(&mut self, server: &Server<'_>) {
+        let (applied, hash) = (server.replica.last_applied(), server.replica.applied_hash());
+        let first = *self.known.entry(applied).or_insert(hash);
+        assert_eq!(first, hash, "State Hash: {} has another state at {applied}", server.id);
+    }
+}
