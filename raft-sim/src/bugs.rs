@@ -1,5 +1,5 @@
-//! Does the simulator catch what it claims to? Each bug of [`raft_core::seeded`] is planted in the shipped code, one at
-//! a time, and the seeds are run until a check fails.
+//! Does the simulator catch what it claims to? Each bug of [`raft_core::seeded`] is planted in the shipped
+//! code, one at a time, and the seeds are run until a check fails.
 
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -18,8 +18,8 @@ pub struct Caught {
     pub failure: Failure,
 }
 
-/// Plants a bug and runs seeds from 0 on until one fails; none where all of them pass. Not to be run twice at the same
-/// time: the switch is one for the whole process.
+/// Plants a bug and runs seeds from 0 on until one fails; none where all of them pass. Not to be run twice
+/// at the same time: the switch is one for the whole process.
 #[must_use]
 pub fn hunt(bug: Bug, seeds: u64, jobs: usize) -> Option<Caught> {
     seeded::plant(Some(bug));

@@ -39,7 +39,7 @@ faults! {
     Drop = "net.drop", one in 40, "a message is lost";
     Duplicate = "net.duplicate", one in 40, "a message arrives twice";
     Overtake = "net.overtake", one in 20, "a message is overtaken by later ones";
-    Delay = "net.delay", one in 60, "a message takes up to 600 ms";
+    Delay = "net.delay", one in 60, "a message takes up to 600 ms, now and then 5 s";
     Late = "net.late", one in 4, "a message of a connection that is gone arrives all the same";
     Reset = "net.reset", one in 12, "a connection is reset, with what was under way in it";
     HalfOpen = "net.half-open", one in 30, "a connection is dead and its sender does not know";
@@ -48,26 +48,26 @@ faults! {
     Halves = "net.halves", one in 120, "the network splits in two";
     CutOne = "net.cut-one", one in 120, "one server is cut off from all others";
     CutLeader = "net.cut-leader", one in 90, "the leader is cut off from all others";
-    OneWay = "net.one-way", one in 120, "one server hears others who do not hear it, or the other way round";
-    PairCut = "net.pair", one in 90, "two servers are cut off from each other and not from the rest";
+    OneWay = "net.one-way", one in 120, "one server hears others and is not heard, or the reverse";
+    PairCut = "net.pair", one in 90, "two servers are cut off from each other only";
     Flap = "net.flap", one in 180, "a cut comes and goes every few milliseconds";
     StrangersMessage = "net.strangers-message", one in 60, "a message comes from a disk nobody knows";
-    TermBeyondAll = "net.term-beyond-all", one in 60, "a message carries the highest number there is as its term";
-    StrangersCall = "net.strangers-call", one in 60, "somebody calls the documented RPCs with terms of his own";
+    TermBeyondAll = "net.term-beyond-all", one in 60, "a message carries a term beyond all bounds";
+    StrangersCall = "net.strangers-call", one in 60, "a documented RPC is called with a term out of reach";
     SlowDisk = "disk.slow", one in 25, "a flush takes up to 100 ms";
     HungDisk = "disk.hung", one in 400, "a flush takes up to 3 s";
     FlushFails = "disk.flush-fails", one in 300, "a flush fails, and what it was to write is there in part";
     FullDisk = "disk.full", one in 30, "there is no room for the next segment";
     AllLost = "disk.all-lost", one in 3, "power fails: nothing that was not flushed is there";
-    AllKept = "disk.all-kept", one in 3, "power fails: everything that was written is there, flushed or not";
-    SubsetLost = "disk.subset-lost", one in 4, "power fails: of the unflushed writes some are lost, earlier ones too";
+    AllKept = "disk.all-kept", one in 3, "power fails: all that was written is there, flushed or not";
+    SubsetLost = "disk.subset-lost", one in 4, "power fails: some unflushed writes are lost, in any order";
     TornSector = "disk.torn", one in 2, "power fails: of an unflushed write some sectors are lost";
-    MidBatch = "disk.mid-batch", one in 2, "a crash comes when only a part of a batch was handed over";
+    MidBatch = "disk.mid-batch", one in 2, "a crash comes in the middle of a batch";
     PrepareTorn = "disk.prepare-torn", one in 2, "a crash leaves a new segment shorter, or without its header";
     ReplaceLost = "disk.replace-lost", one in 2, "a crash comes before a file was replaced";
     RotBit = "disk.rot-bit", one in 6, "a bit of flushed data is flipped while a server is down";
     RotSector = "disk.rot-sector", one in 8, "a sector of flushed data is zeroed while a server is down";
-    RotIdentity = "disk.rot-identity", one in 10, "a bit of the identity file is flipped while a server is down";
+    RotIdentity = "disk.rot-identity", one in 10, "a bit of the identity file flips while a server is down";
     SegmentGone = "disk.segment-gone", one in 10, "a segment in use is removed while a server is down";
     SegmentCut = "disk.segment-cut", one in 10, "a segment in use is made shorter while a server is down";
     DriftFast = "clock.fast", one in 3, "a clock runs up to 20 % fast";
@@ -81,9 +81,9 @@ faults! {
     Power = "node.power", one in 60, "a machine loses power";
     PowerLeader = "node.power-leader", one in 60, "the leader's machine loses power";
     PowerAll = "node.power-all", one in 180, "all machines lose power at once";
-    BetweenActions = "node.between-actions", one in 300, "a process dies having done only a part of what it meant to do";
+    BetweenActions = "node.between-actions", one in 300, "a process dies between two of its actions";
     SoonAgain = "node.soon-again", one in 4, "a process is killed within milliseconds of its start";
-    WhileRecovering = "node.while-recovering", one in 4, "power fails while the repairs of a recovery are carried out";
+    WhileRecovering = "node.while-recovering", one in 4, "power fails while a recovery's repairs are made";
     LongDown = "node.long-down", one in 6, "a server stays down for seconds";
     Pause = "node.pause", one in 60, "a process stands still for up to a second";
     PauseLeader = "node.pause-leader", one in 60, "the leader's process stands still for up to a second";
@@ -113,8 +113,8 @@ impl Fault {
 /// How often each fault struck.
 pub type Tally = Vec<u64>;
 
-/// Which faults a seed has switched on and how strong they are (swarm testing: a random subset each time, so that
-/// rare mixes come up).
+/// Which faults a seed has switched on and how strong they are (swarm testing: a random subset each time,
+/// so that rare mixes come up).
 #[derive(Debug)]
 pub struct Faults {
     one_in: Vec<u64>,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raft_core::kv::{self, Answer, Key, ListPage, QueryAnswer, Value};
 use raft_core::replica::{CommandResult, Outcome, Refused, Reply};
 
-use crate::linearizable::{Action, Call, is_linearizable};
+use crate::linearizable::{Action, Call, Search, search};
 use crate::machine::Executed;
 
 /// What an operation is to do.
@@ -81,6 +81,9 @@ pub(crate) struct History {
     now: u64,
 }
 
+/// Which writes ran: at which index, on which key.
+type Ran = BTreeMap<u64, (u64, String)>;
+
 /// A key's name.
 pub(crate) fn key_name(key: usize) -> Key {
     Key::new(&format!("k{key}")).expect("a valid key")
@@ -151,7 +154,8 @@ impl History {
         self.now += 1;
         let known = &mut self.operations[operation];
         if known.answered.is_some() {
-            // A read asked by two servers may find two values; a write has one outcome, however often it is asked for.
+            // A read asked by two servers may find two values; a write has one outcome, however often it is
+            // asked for.
             let is_write = matches!(kind, Kind::Set { .. } | Kind::Delete { .. });
             let same = known.told.as_ref() == Some(&told) && known.index == index;
             assert!(!is_write || same, "Exactly Once: {known:?} is now {told:?} at {index}");
@@ -163,44 +167,58 @@ impl History {
 
     /// Checks all of it against what the log executed, and every key's register.
     pub(crate) fn check(&self, executed: &[Executed], keys: usize) {
-        let ran = self.check_executed(executed);
+        let (ran, mut deletes) = self.check_executed(executed);
+        for operation in &self.operations {
+            // What is left is what deletions did of which nobody heard.
+            if let (Kind::Delete { key, .. }, Some(_)) = (operation.kind, &operation.told) {
+                deletes.entry(key_name(key).to_string()).or_default().retain(|at| *at != operation.index);
+            }
+        }
         for (number, operation) in self.operations.iter().enumerate() {
             check_effect(operation, ran.get(&(number as u64)));
             check_values(operation, &ran);
         }
         for key in 0..keys {
-            let calls = self.calls(key, &ran);
-            assert!(
-                is_linearizable(&calls),
-                "Linearizability: no order explains what was seen of k{key}: {calls:?}"
-            );
+            let unheard = deletes.remove(key_name(key).as_str()).unwrap_or_default();
+            let calls = self.calls(key, &ran, unheard);
+            match search(&calls) {
+                Search::Found => {}
+                Search::None => {
+                    panic!("Linearizability: no order explains what was seen of k{key}: {calls:?}")
+                }
+                Search::Undecided => panic!("Undecided: too many orders to try for k{key}: {calls:?}"),
+            }
         }
     }
 
     /// Where each write was executed, and that none was twice.
-    fn check_executed(&self, executed: &[Executed]) -> BTreeMap<u64, (u64, String)> {
-        let mut ran = BTreeMap::new();
-        let mut deletes: BTreeMap<String, usize> = BTreeMap::new();
+    fn check_executed(&self, executed: &[Executed]) -> (Ran, BTreeMap<String, Vec<u64>>) {
+        let mut ran = Ran::new();
+        let mut deletes: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for Executed { index, command, .. } in executed {
             match kv::Command::decode(command) {
                 Some(kv::Command::Set { key, value }) => {
                     let before = ran.insert(number(&value), (index.0, key.to_string()));
                     assert!(before.is_none(), "Exactly Once: write {value:?} ran at {before:?} and {index}");
                 }
-                Some(kv::Command::Delete { key }) => *deletes.entry(key.to_string()).or_default() += 1,
+                Some(kv::Command::Delete { key }) => {
+                    deletes.entry(key.to_string()).or_default().push(index.0)
+                }
                 None => panic!("Exactly Once: {index} executed what nobody asked for"),
             }
         }
-        for (key, ran) in deletes {
-            let is_it = |kind| matches!(kind, Kind::Delete { key: at, .. } if key_name(at).as_str() == key);
+        for (key, ran) in &deletes {
+            let is_it = |kind| matches!(kind, Kind::Delete { key: at, .. } if key_name(at).as_str() == *key);
             let asked = self.operations.iter().filter(|operation| is_it(operation.kind)).count();
+            let ran = ran.len();
             assert!(ran <= asked, "Exactly Once: {asked} deletions of {key} were asked for, {ran} ran");
         }
-        ran
+        (ran, deletes)
     }
 
     /// The operations on one key, as the register's calls.
-    fn calls(&self, key: usize, ran: &BTreeMap<u64, (u64, String)>) -> Vec<Call> {
+    fn calls(&self, key: usize, ran: &Ran, unheard: Vec<u64>) -> Vec<Call> {
+        let mut unheard = unheard.into_iter();
         let mut calls = Vec::new();
         for (number, operation) in self.operations.iter().enumerate() {
             let written = number as u64;
@@ -222,7 +240,10 @@ impl History {
                 }
                 _ => continue,
             };
-            let suggested = ran.get(&written).map_or(operation.index, |(index, _)| *index);
+            let suggested = match action {
+                Action::Delete(None) => unheard.next().unwrap_or_default(),
+                _ => ran.get(&written).map_or(operation.index, |(index, _)| *index),
+            };
             let suggested = if suggested == 0 { u64::MAX } else { suggested };
             calls.push(Call { action, asked: operation.asked, answered: operation.answered, suggested });
         }
@@ -275,7 +296,7 @@ fn check_effect(operation: &Operation, ran: Option<&(u64, String)>) {
 }
 
 /// Whatever was read had been written, to that key, at that index.
-fn check_values(operation: &Operation, ran: &BTreeMap<u64, (u64, String)>) {
+fn check_values(operation: &Operation, ran: &Ran) {
     let is_known = |key: &str, value: &u64, index: Option<u64>| {
         let (written, at) = ran.get(value).map(|(index, at)| (*index, at.as_str())).unwrap_or_default();
         let fits = at == key && index.is_none_or(|index| index == written);

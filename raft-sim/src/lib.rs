@@ -1,17 +1,19 @@
-//! A simulator for the product: the replica that ships, its log format and recovery, its store and sessions, as a
-//! whole cluster in one thread, from one seed.
+//! A simulator for the product: the replica that ships, its log format and recovery, its store and
+//! sessions, as a whole cluster in one thread, from one seed.
 //!
-//! Everything that can go wrong does: messages are lost, late, doubled and out of order; the network splits; disks
-//! are slow, hang, fail, tear writes and lose what was not flushed; clocks drift and jump; processes and machines
-//! die, all at once too; clients repeat themselves. Each kind is a named [`Fault`]; a seed switches a random subset
-//! on, at random strengths. What must hold is checked after every step (`checks`), what clients saw is
-//! checked at the end (`history`, [`linearizable`]), when everything has healed and the cluster has to get
-//! going again.
+//! Everything that can go wrong does: messages are lost, late, doubled and out of order; the network
+//! splits; disks are slow, hang, fail, tear writes and lose what was not flushed; clocks drift and jump;
+//! processes and machines die, all at once too; clients repeat themselves. Each kind is a named [`Fault`];
+//! a seed switches a random subset on, at random strengths. What must hold is checked after every step
+//! (`checks`), what clients saw is checked at the end (`history`, [`linearizable`]), when everything has
+//! healed and the cluster has to get going again.
 //!
-//! The same seed gives the same run, to the byte, on every machine and in every build: [`Counts::trace`] says so.
+//! The same seed gives the same run, to the byte, on every machine and in every build: [`Counts::trace`]
+//! says so.
 //!
-//! Out of scope: a disk that goes back to an older state of itself, say from a backup. No log can tell that from the
-//! disk alone; do not restore a member's directory from a copy that is older than its last vote or acknowledgement.
+//! Out of scope: a disk that goes back to an older state of itself, say from a backup. No log can tell that
+//! from the disk alone; do not restore a member's directory from a copy that is older than its last vote or
+//! acknowledgement.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "seeded-bugs")]

@@ -1,7 +1,7 @@
-//! Is there an order in which one register could have done what the clients saw, each operation somewhere between
-//! its question and its answer (Herlihy and Wing)? A depth-first search over what may come next, with a memory of
-//! the states it has been in (Wing and Gong; Lowe). It does not know how the answers came about; the log only
-//! suggests which operation to try first.
+//! Is there an order in which one register could have done what the clients saw, each operation somewhere
+//! between its question and its answer (Herlihy and Wing)? A depth-first search over what may come next,
+//! with a memory of the states it has been in (Wing and Gong; Lowe). It does not know how the answers came
+//! about; the log only suggests which operation to try first.
 
 use std::collections::HashSet;
 
@@ -33,22 +33,38 @@ pub struct Call {
 /// hundred.
 const MOST_STATES: usize = 1 << 20;
 
-struct Search<'a> {
+/// What came of the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// There is such an order.
+    Found,
+    /// There is none.
+    None,
+    /// The search was given up.
+    Undecided,
+}
+
+struct Course<'a> {
     calls: &'a [Call],
     been: HashSet<(Vec<u64>, Option<u64>)>,
 }
 
-/// Whether such an order exists. Gives up, and says no, when the search takes too long.
+/// Whether such an order exists.
 #[must_use]
-pub fn is_linearizable(calls: &[Call]) -> bool {
+pub fn search(calls: &[Call]) -> Search {
     let mut calls = calls.to_vec();
     calls.sort_by_key(|call| (call.suggested, call.asked));
     let done = vec![0; calls.len().div_ceil(64)];
     let to_do = calls.iter().filter(|call| call.answered.is_some()).count();
-    Search { calls: &calls, been: HashSet::new() }.goes_on(done, to_do, None)
+    let mut course = Course { calls: &calls, been: HashSet::new() };
+    match course.goes_on(done, to_do, None) {
+        true => Search::Found,
+        false if course.been.len() >= MOST_STATES => Search::Undecided,
+        false => Search::None,
+    }
 }
 
-impl Search<'_> {
+impl Course<'_> {
     fn goes_on(&mut self, mut done: Vec<u64>, mut to_do: usize, value: Option<u64>) -> bool {
         // What changes nothing and fits may as well come now: no order is lost by that.
         loop {
@@ -122,7 +138,7 @@ mod tests {
             &[w(1, 1, 2), lost(Delete(None), 3), r(Some(1), 4, 5), r(None, 6, 7)],
         ];
         for calls in fine {
-            assert!(is_linearizable(calls), "{calls:?}");
+            assert_eq!(search(calls), Search::Found, "{calls:?}");
         }
         let wrong: &[&[Call]] = &[
             &[r(Some(1), 1, 2)],
@@ -135,7 +151,7 @@ mod tests {
             &[lost(Write(1), 5), r(Some(1), 1, 2)],
         ];
         for calls in wrong {
-            assert!(!is_linearizable(calls), "{calls:?}");
+            assert_eq!(search(calls), Search::None, "{calls:?}");
         }
     }
 }

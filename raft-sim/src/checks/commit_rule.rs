@@ -1,5 +1,5 @@
-//! A leader commits by counting only entries of its own term (paper §5.4.2, Figure 8). Breaking that does harm only in
-//! rare courses; so the rule itself is checked.
+//! A leader commits by counting only entries of its own term (paper §5.4.2, Figure 8). Breaking that does
+//! harm only in rare courses; so the rule itself is checked.
 
 use raft_core::consensus::Consensus;
 use raft_core::replica::Role;

@@ -1,5 +1,6 @@
-//! Damage is found: what was flushed and is not there any more, or not as it was, keeps a server from starting.
-//! (Of the last flush only an unflushed note may testify; before that, damage and a torn end look the same.)
+//! Damage is found: what was flushed and is not there any more, or not as it was, keeps a server from
+//! starting. (Of the last flush only an unflushed note may testify; before that, damage and a torn end look
+//! the same.)
 
 use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::types::NodeId;

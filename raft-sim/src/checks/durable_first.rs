@@ -1,9 +1,9 @@
 //! Nothing is said before what it rests on is durable (paper Figure 2: "updated on stable storage before
 //! responding"), and nothing is acknowledged to a client before a majority has it on disk.
 //!
-//! A ledger keeps, for each server, what the batches that its disk has answered for must have made safe. What a
-//! server says is held against the ledger at once; and whenever it starts, the ledger is held against what
-//! recovery really found.
+//! A ledger keeps, for each server, what the batches that its disk has answered for must have made safe.
+//! What a server says is held against the ledger at once; and whenever it starts, the ledger is held
+//! against what recovery really found.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -147,17 +147,19 @@ impl DurableFirst {
 
     /// A majority has it on disk, or had before one lost its disk.
     pub(crate) fn acknowledges(&mut self, index: LogIndex, term: Term, logs: &LogMatching) {
-        let place = usize::try_from(index.0).expect("fits") - 1;
-        let copies = (0..self.safe.len()).filter(|&at| {
-            let had = self.wiped[at].get(place) == Some(&term);
-            let is_safe = index <= self.safe[at].entries;
-            had || (is_safe && logs.term_at(at, index) == Some(term))
-        });
+        let copies = (0..self.safe.len()).filter(|&at| self.has(at, index, term, logs));
         let (copies, servers) = (copies.count(), self.safe.len());
         assert!(
             copies > servers / 2,
             "Durable First: entry {index}/{term} was acknowledged with {copies} safe copies of {servers}"
         );
+    }
+
+    /// Whether a server has an entry on its disk, or had on one that it lost.
+    pub(crate) fn has(&self, at: usize, index: LogIndex, term: Term, logs: &LogMatching) -> bool {
+        let place = usize::try_from(index.0).expect("fits") - 1;
+        let had = self.wiped[at].get(place) == Some(&term);
+        had || (index <= self.safe[at].entries && logs.term_at(at, index) == Some(term))
     }
 
     fn term_is_durable(&self, server: &Server<'_>, term: Term) {

@@ -24,8 +24,8 @@ impl LogMatching {
     pub(crate) fn starts(&mut self, at: usize, found: &[Entry]) {
         self.terms[at] = found.iter().map(|entry| entry.term).collect();
         if self.terms.len() == 1 {
-            // Alone, a server leads a term before that is safe, and after a crash the same term once more: what was
-            // lost then was on no other server and was told to nobody.
+            // Alone, a server leads a term before that is safe, and after a crash the same term once more:
+            // what was lost then was on no other server and was told to nobody.
             self.entries.retain(|(index, _), _| index.0 <= found.len() as u64);
         }
     }

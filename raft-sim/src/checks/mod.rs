@@ -11,6 +11,7 @@
 //! | the commit index only grows | Figure 2 | `commit_grows` |
 //! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
+//! | a leader takes for replicated what is | Figure 2 | `match_index` |
 //! | equally far, equal state | – | `state_hash` |
 //! | damage is found | – | `damage` |
 //!
@@ -24,6 +25,7 @@ mod election_safety;
 mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
+mod match_index;
 mod one_vote;
 mod state_hash;
 mod state_machine_safety;
@@ -53,6 +55,8 @@ pub(crate) struct Checks {
     leader_completeness: leader_completeness::LeaderCompleteness,
     state_machine_safety: state_machine_safety::StateMachineSafety,
     state_hash: state_hash::EqualHashes,
+    match_index: match_index::MatchIndex,
+    servers: Vec<NodeId>,
     one_vote: one_vote::OneVote,
     commit_grows: commit_grows::CommitGrows,
     commit_rule: commit_rule::CommitRule,
@@ -60,18 +64,21 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    pub(crate) fn new(servers: usize) -> Checks {
+    pub(crate) fn new(servers: &[NodeId]) -> Checks {
+        let count = servers.len();
         Checks {
             election_safety: election_safety::ElectionSafety::default(),
-            leader_append_only: leader_append_only::LeaderAppendOnly::new(servers),
-            log_matching: log_matching::LogMatching::new(servers),
-            leader_completeness: leader_completeness::LeaderCompleteness::new(servers),
-            state_machine_safety: state_machine_safety::StateMachineSafety::new(servers),
+            leader_append_only: leader_append_only::LeaderAppendOnly::new(count),
+            log_matching: log_matching::LogMatching::new(count),
+            leader_completeness: leader_completeness::LeaderCompleteness::new(count),
+            state_machine_safety: state_machine_safety::StateMachineSafety::new(count),
             state_hash: state_hash::EqualHashes::default(),
+            match_index: match_index::MatchIndex::new(servers.len()),
+            servers: servers.to_vec(),
             one_vote: one_vote::OneVote::default(),
-            commit_grows: commit_grows::CommitGrows::new(servers),
-            commit_rule: commit_rule::CommitRule::new(servers),
-            durable_first: DurableFirst::new(servers),
+            commit_grows: commit_grows::CommitGrows::new(count),
+            commit_rule: commit_rule::CommitRule::new(count),
+            durable_first: DurableFirst::new(count),
         }
     }
 
@@ -104,6 +111,7 @@ impl Checks {
         self.commit_rule.check(server.at, server.id, consensus);
         self.state_machine_safety.check(server);
         self.state_hash.check(server);
+        self.match_index.check(&self.servers, consensus, &self.durable_first, &self.log_matching);
     }
 
     /// A server hands its disk a batch.

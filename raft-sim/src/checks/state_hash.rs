@@ -1,5 +1,6 @@
-//! Servers that have applied the log up to one index have the same state hash there, whatever crashes and batches lie
-//! between (the chain of `raft_core::replica`): a difference would be a divergence that is none, or one unnoticed.
+//! Servers that have applied the log up to one index have the same state hash there, whatever crashes and
+//! batches lie between (the chain of `raft_core::replica`): a difference would be a divergence that is
+//! none, or one unnoticed.
 
 use std::collections::BTreeMap;
 

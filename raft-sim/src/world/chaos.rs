@@ -103,8 +103,8 @@ impl World {
         }
     }
 
-    /// A server that is down may find an empty disk when it comes back; only one of a cluster, and only of one
-    /// whose members know each other.
+    /// A server that is down may find an empty disk when it comes back; only one of a cluster, and only of
+    /// one whose members know each other.
     pub(super) fn may_wipe(&mut self, at: usize) {
         let is_first = self.plan.acquainted && !self.nodes.iter().any(|node| node.was_wiped);
         if self.nodes.len() < 3 || !is_first || !self.faults.strikes(Fault::Wipe) {

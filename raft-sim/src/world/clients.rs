@@ -1,5 +1,5 @@
-//! Those who use the cluster: each asks for one thing at a time, repeats what it may repeat, and remembers what it
-//! was told.
+//! Those who use the cluster: each asks for one thing at a time, repeats what it may repeat, and remembers
+//! what it was told.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

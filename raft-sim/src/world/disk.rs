@@ -80,8 +80,8 @@ impl Disk {
         self.flush(true);
     }
 
-    /// Pieces of the log of which a frame testifies that they were flushed: one that was laid out afterwards and
-    /// lies in another sector.
+    /// Pieces of the log of which a frame testifies that they were flushed: one that was laid out
+    /// afterwards and lies in another sector.
     pub(crate) fn testified(&self) -> Vec<&Flushed> {
         let testifies = |later: &Flushed, piece: &Flushed| {
             let is_elsewhere =

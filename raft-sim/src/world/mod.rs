@@ -59,7 +59,7 @@ impl World {
             clients: Clients::new(seed, plan.clients, operations.unwrap_or(plan.operations)),
             history: History::default(),
             faults: Faults::draw(seed, without),
-            checks: Checks::new(plan.servers),
+            checks: Checks::new(&nodes.iter().map(|node| node.id.clone()).collect::<Vec<NodeId>>()),
             trace: Trace::new(is_told),
             counts: Counts::default(),
             traffic_dice: Dice::stream(seed, "traffic"),

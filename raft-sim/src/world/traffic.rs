@@ -50,7 +50,9 @@ impl World {
     fn put_on_way(&mut self, from: usize, to: usize, packet: Packet) {
         let mut arrival = self.now + self.way();
         if self.faults.strikes(Fault::Delay) {
-            arrival = arrival + Duration::from_micros(self.faults.dice(Fault::Delay).between(5000, 600_000));
+            let dice = self.faults.dice(Fault::Delay);
+            let most = if dice.one_in(8) { 5_000_000 } else { 600_000 };
+            arrival = arrival + Duration::from_micros(dice.between(5000, most));
         }
         let overtaken = self.faults.strikes(Fault::Overtake);
         let link = self.network.link(from, to);
