@@ -72,7 +72,7 @@ SHELL = {
     ],
     "exit codes": [rf"^exit code {code}$" for code in range(4)],
     "stdout, stderr": [r"client delete .* 2>/dev/null; .*\nexit code 1$"],
-    "SIGTERM": [r'^"message":"stopped"$', r"kill -TERM .*client set was"],
+    "SIGTERM, SIGINT": [r"kill -INT .*\nstopped$", r'^"message":"stopped"$', r"kill -TERM .*client set was"],
     "kill -9": [r"kill -9 .*client get name", r"^led by node_…$"],
 }
 HTTP = {
@@ -94,6 +94,7 @@ HTTP = {
     "GET /api/why": [
         r'^\{"ok":true,"summary":"node_0 is well: … leads","reasons":\[\]\}',
         r"node\.explain\(\)",
+        r'"node_id":"…","advice":"…"\},',
     ],
     "GET /openapi.json": [r"^3\.1\.0$"],
     "consistency": [r"consistency=stale", r"consistency=linearizable"],
