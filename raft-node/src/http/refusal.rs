@@ -15,8 +15,8 @@ pub(super) fn may_be(bytes: &[u8]) -> bool {
     bytes.starts_with(b"HTTP/1.1 4")
 }
 
-/// The answer in place of the bare one that hyper writes to a request it cannot read; none where this is not one.
-/// To be asked only while nothing else is written to the connection.
+/// The answer in place of the bare one that hyper writes to a request it cannot read; none where this is not
+/// one. To be asked only while nothing else is written to the connection.
 pub(super) fn in_words(bare: &[u8]) -> Option<Vec<u8>> {
     let status = bare.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = StatusCode::from_bytes(status).ok().filter(StatusCode::is_client_error)?;
