@@ -18,8 +18,8 @@ impl fmt::Debug for Untidy {
 }
 
 fn repository() -> Tree {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    Tree::of_repository(top).unwrap()
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the repository");
+    Tree::of_repository(top).expect("git knows the repository")
 }
 
 #[test]
