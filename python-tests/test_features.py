@@ -102,7 +102,7 @@ HTTP = {
     "Upgrade: raft": [r"Upgrade: raft"],
     "Retry-After": [r"^HTTP/1\.1 503 .*\nretry-after: ", r'"code":"overloaded"\n.*retry-after: '],
     "504 says so": [r"may or may not have happened; repeat it with the same Idempotency-Key"],
-    "hostile input": [r"urandom", r"Content-Le' >&3"],
+    "hostile input": [r"urandom", r"GET /health HTTP/1\.1\\r\\n' >&3; ", r"^HTTP/1\.1 431 "],
 }
 STATUS = _words(
     "node_id state term leader_id leader_address voted_for commit_index last_applied last_log_index"
@@ -111,8 +111,8 @@ STATUS = _words(
 )
 STATES = _words("leader follower candidate pre_candidate learner")
 CODES = _words(
-    "bad_request forbidden not_found method_not_allowed conflict too_large unsupported_media_type overloaded"
-    " no_leader shutting_down timeout"
+    "bad_request forbidden not_found method_not_allowed request_timeout conflict too_large"
+    " unsupported_media_type overloaded no_leader shutting_down timeout"
 )
 PYTHON = {
     "start, set, get, delete, status, stop": [
@@ -204,6 +204,11 @@ def test_what_is_not_there_is_said_and_shown(what: str) -> None:
 
 def test_every_code_is_either_shown_or_not_there_yet() -> None:
     assert not [code for code in ("unauthorized", "condition_failed") if f'"code":"{code}"' in CODE]
+    source = (REPOSITORY / "raft-node/src/http/problem.rs").read_text()
+    known = re.findall(r'=> \(\d+, "(\w+)", ', source)
+    assert set(CODES) | {"failed"} == set(known), (
+        "failed takes a disk that fails: see docs/troubleshooting.md"
+    )
     assert set(STATUS) <= set(re.findall(r'"(\w+)":', CODE))
 
 
