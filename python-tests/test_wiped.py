@@ -92,7 +92,7 @@ def test_wiped_at_many_moments_under_load(
     figures = []
     for _ in range(WIPES):
         cluster = make_cluster().start()
-        with Load(cluster.nodes, writers=4, pace=0.005, seed=SEED, server_timeout_ms=500) as load:
+        with Load(cluster.nodes, writers=4, pace=0.005, seed=SEED, server_timeout_ms=150) as load:
             load.wait_for_progress(chance.randrange(1, 80))
             wiped = chance.choice(cluster.nodes)
             others = cluster.others(wiped)
