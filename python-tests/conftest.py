@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from raft_harness import Cluster
 
+pytest_plugins = ["raft_harness.browser_fixtures"]
+
 MakeCluster = Callable[..., Cluster]
 
 # For tests that say "there was no election": a busy machine must not hold one.

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the demos of the release binary and writes docs/demos.md with what they print.
+"""Runs the demos of the release binary and writes what they print: docs/demos.md, and README.md's excerpts.
 
 target/venv/bin/python python-tests/regenerate_demos.py
 """
 
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from raft_harness import Cluster, server_binary
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs/demos.md"
+
+README = DOCUMENT.parents[1] / "README.md"
 
 HEAD = """\
 # Three demos
@@ -101,6 +104,50 @@ def documented(demo: Demo) -> str:
     return rest.partition("```\n")[0]
 
 
+def normal(line: str) -> str:
+    """Without what differs from run to run."""
+    for pattern, instead in (
+        (r"\S*raft-demo-\w+", "DIRECTORY"),
+        (r"\b(leader|follower)\b", "ROLE"),
+        (r"nothing yet", "#"),
+        (r"\b(timeout|no_leader)\b", "CODE"),
+        (r"\d+(\.\d+)?", "#"),
+        (r" +", " "),
+    ):
+        line = re.sub(pattern, instead, line)
+    return line.strip()
+
+
+def excerpt(text: str, demo: Demo) -> list[str]:
+    """The lines a page shows of a demo; `…` stands for what it leaves out."""
+    _, found, rest = text.partition(f"```console\n$ raft-server {demo.command}\n")
+    assert found, f"README.md does not show raft-server {demo.command}"
+    return rest.partition("```\n")[0].splitlines()
+
+
+def renewed(shown: list[str], output: str) -> list[str]:
+    """The lines of the output that say what these did, in their order."""
+    lines, found = iter(output.splitlines()), []
+    for old in shown:
+        new = old if old == "…" else next((line for line in lines if normal(line) == normal(old)), None)
+        assert new is not None, f"the demo does not say any more: {old!r}. Shorten the excerpt in README.md"
+        found.append(new)
+    return found
+
+
+def renew(text: str, demo: Demo, output: str) -> str:
+    """The page with the excerpt taken from this output."""
+    shown = excerpt(text, demo)
+    command = f"$ raft-server {demo.command}\n"
+    new = renewed(shown, output)
+    return text.replace(command + "\n".join(shown), command + "\n".join(new))
+
+
 if __name__ == "__main__":
-    DOCUMENT.write_text(page([run(demo) for demo in DEMOS]))
-    print(f"wrote {DOCUMENT}")
+    outputs = [run(demo) for demo in DEMOS]
+    DOCUMENT.write_text(page(outputs))
+    readme = README.read_text()
+    for demo, output in zip(DEMOS, outputs, strict=True):
+        readme = renew(readme, demo, output)
+    README.write_text(readme)
+    print(f"wrote {DOCUMENT} and {README}")

@@ -1,11 +1,15 @@
 """The checks of the harness find what they are there to find."""
 
+import ctypes
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from raft_harness import Missed, Process, eventually
 from raft_harness.load import Load, Outcome, Write
+from raft_harness.shell import run
 
 
 def load_with(*writes: Write) -> Load:
@@ -60,3 +64,25 @@ def test_a_process_can_be_killed_and_read(tmp_path: Path) -> None:
     eventually(lambda: "here" in process.output(), "it speaks")
     process.kill()
     assert not process.running
+
+
+@pytest.fixture
+def _set_behind_pythons_back() -> Iterator[None]:
+    """COLUMNS in the C library's environment but not in os.environ, as readline does it."""
+    libc = ctypes.CDLL(None)
+    assert "COLUMNS" not in os.environ
+    libc.setenv(b"COLUMNS", b"33", 1)
+    yield
+    libc.unsetenv(b"COLUMNS")
+
+
+@pytest.mark.usefixtures("_set_behind_pythons_back")
+def test_a_command_has_the_environment_that_python_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAFT_CONFIG", "raft.toml")
+    shell = ["sh", "-c", 'echo "${COLUMNS-unset} ${RAFT_CONFIG-unset} $SEEN"']
+    assert run(shell, env={"SEEN": "yes"}).out == "unset unset yes\n"
+    process = Process(shell, tmp_path / "log")
+    assert process.wait() == 0
+    assert process.output() == "unset unset \n"

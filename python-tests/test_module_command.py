@@ -1,6 +1,5 @@
 """The wheel's `raft-server` and `python -m raft_py` are the command: exit codes, signals, children."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,8 @@ import pytest
 from raft_harness import Http, Process, eventually
 from raft_harness.module import solo
 from raft_harness.ports import free_ports, is_free
-from raft_harness.shell import raft_server
+from raft_harness.process import clean_environment
+from raft_harness.shell import raft_server, run
 
 WAYS = {
     "script": [str(Path(sys.executable).with_name("raft-server"))],
@@ -20,21 +20,8 @@ WAYS = {
 
 
 @pytest.fixture(params=WAYS)
-def command(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    for name in [name for name in os.environ if name.startswith("RAFT_")]:
-        monkeypatch.delenv(name)
+def command(request: pytest.FixtureRequest) -> list[str]:
     return WAYS[request.param]
-
-
-def _run(command: list[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*command, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @pytest.mark.parametrize(
@@ -43,20 +30,20 @@ def _run(command: list[str], *arguments: str) -> "subprocess.CompletedProcess[st
     ids=" ".join,
 )
 def test_it_says_what_the_binary_says(command: list[str], arguments: list[str]) -> None:
-    done, binary = _run(command, *arguments), raft_server(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (binary.code, binary.out, binary.err)
+    wide = {"COLUMNS": "100"}  # help is as wide as the terminal
+    assert run([*command, *arguments], env=wide) == raft_server(*arguments, env=wide)
 
 
 def test_exit_codes(command: list[str]) -> None:
     with solo() as node:
         endpoint = ["--endpoints", node.address]
-        assert _run(command, "client", "set", "k", "v", *endpoint).returncode == 0
+        assert run([*command, "client", "set", "k", "v", *endpoint]).code == 0
         assert node.get("k") == "v"
-        done = _run(command, "client", "get", "k", *endpoint)
-        assert (done.returncode, done.stdout) == (0, "v\n")
-        assert _run(command, "client", "get", "missing", *endpoint).returncode == 1
-    assert _run(command, "client", "get", "k", "--timeout", "300", *endpoint).returncode == 3
-    assert _run(command, "nonsense").returncode == 2
+        done = run([*command, "client", "get", "k", *endpoint])
+        assert (done.code, done.out) == (0, "v\n")
+        assert run([*command, "client", "get", "missing", *endpoint]).code == 1
+    assert run([*command, "client", "get", "k", "--timeout", "300", *endpoint]).code == 3
+    assert run([*command, "nonsense"]).code == 2
 
 
 @pytest.fixture
@@ -101,7 +88,8 @@ def _dies_of(process: Process, number: signal.Signals) -> bool:
 def test_a_node_goes_with_its_parent(command: list[str]) -> None:
     port = free_ports(1)[0]
     node = ["solo", str(port), "--ephemeral", "--peers", f"solo=127.0.0.1:{port}", "--exit-with-parent"]
-    with subprocess.Popen([*command, *node], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command, env = [*command, *node], clean_environment()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
         assert process.stdin is not None
         assert process.poll() is None
         process.stdin.close()

@@ -1,13 +1,16 @@
 """The wheel on other versions of CPython, without Rust; and `pip install .` from a fresh clone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from raft_harness.process import REPOSITORY
+from raft_harness.namespaces import why_not
+from raft_harness.process import REPOSITORY, server_binary
+from raft_harness.shell import run
 
 OLDEST, NEWEST = 9, 15
 
@@ -69,6 +72,17 @@ assert left.get("name") == "Raft Cluster"
 """
 
 
+def _the_readme_runs_with(python: Path) -> None:
+    """README's Python lines, verbatim, where they can have a network of their own."""
+    if why_not():
+        return
+    command = [sys.executable, "-m", "pytest", "-q", "python-tests/test_readme_python.py", "-k", "README"]
+    env = {"RAFT_README_PYTHON": str(python), "RAFT_SERVER_BIN": str(server_binary())}
+    done = run(command, REPOSITORY, env, timeout=100)
+    assert done.code == 0, done.out
+    assert re.search(r"^[2-9] passed", done.out, re.MULTILINE), done.out
+
+
 OTHERS = _others()
 NONE = [pytest.param("", marks=pytest.mark.skip("there is no other CPython from 3.9 on here"))]
 
@@ -83,6 +97,8 @@ def test_the_wheel_on_another_version_without_rust(version: str, tmp_path: Path)
     said = _run(python, "-c", PROGRAM, directory=tmp_path)
     assert said == f"(3, {version.split('.')[1]}) ['name'] leader\n"
     assert (tmp_path / "raft-data/solo").is_dir()
+    if version == min(OTHERS, key=lambda other: int(other[2:])):
+        _the_readme_runs_with(python)
     for command in ([tmp_path / "venv/bin/raft-server"], [python, "-m", "raft_py"]):
         assert _run(*command, "--version", directory=tmp_path).startswith("raft-server ")
 
@@ -90,11 +106,12 @@ def test_the_wheel_on_another_version_without_rust(version: str, tmp_path: Path)
 @pytest.mark.deadline(1500)
 @pytest.mark.skipif("RAFT_PIP_INSTALL" not in os.environ, reason="builds for minutes: set RAFT_PIP_INSTALL=1")
 def test_pip_install_from_a_fresh_clone(tmp_path: Path) -> None:
-    """`pip install .` in a fresh environment, with nothing built before, then the contract's lines."""
+    """`pip install .` in a fresh environment, with nothing built before, then README's lines."""
     _run("git", "clone", "--quiet", REPOSITORY, "clone", directory=tmp_path)
     _run(sys.executable, "-m", "venv", "venv", directory=tmp_path)
     python = tmp_path / "venv/bin/python"
     install = (python, "-m", "pip", "install", "--quiet", "./clone")
     _run(*install, directory=tmp_path, timeout=1400, path=os.environ["PATH"])
     assert "leader" in _run(python, "-c", PROGRAM, directory=tmp_path)
+    _the_readme_runs_with(python)
     assert _run(tmp_path / "venv/bin/raft-server", "--version", directory=tmp_path)

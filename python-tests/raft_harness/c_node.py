@@ -34,7 +34,7 @@ class CNode(Node):
         said = len(self.said().splitlines())
         self.process.child.stdin.write(command.encode() + b"\n")
         self.process.child.stdin.flush()
-        lines = eventually(lambda: self._lines()[said:], f"{self} answers {command!r}", timeout=30)
+        lines = eventually(lambda: self._lines()[said:], f"{self} answers {command!r}", 30, interval=0.002)
         assert len(lines) == 1, lines
         return lines[0]
 

@@ -67,6 +67,9 @@ class Library:
         config = self.made("raft_node_config_new", node_id, port)
         self.ok("raft_node_config_set_peers", config, node_id + b"=127.0.0.1:%d" % port)
         self.ok("raft_node_config_set_ephemeral", config, True)
+        # Nobody else stands for election: there is nothing to wait for.
+        self.ok("raft_node_config_set_heartbeat_interval_ms", config, 10)
+        self.ok("raft_node_config_set_election_timeout_ms", config, 20, 30)
         node = self.made("raft_node_open", config)
         self.raft_node_config_free(config)
         if start:

@@ -19,6 +19,15 @@ def server_binary() -> Path:
     return path
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would configure a node or a client.
+
+    A child that is given none gets the C library's, and that also holds what was set behind Python's back, as
+    readline sets COLUMNS.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAFT_")}
+
+
 _alive: "weakref.WeakSet[Process]" = weakref.WeakSet()
 
 
@@ -44,7 +53,7 @@ class Process:
             self.child = subprocess.Popen(
                 [*guard, *map(str, command)],
                 cwd=directory,
-                env=None if env is None else {**os.environ, **env},
+                env={**clean_environment(), **(env or {})},
                 stdin=stdin,
                 stdout=output,
                 stderr=output,

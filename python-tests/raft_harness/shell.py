@@ -1,12 +1,11 @@
 """Runs the command as a person would, and keeps what it said."""
 
-import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raft_harness.process import server_binary
+from raft_harness.process import clean_environment, server_binary
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,27 @@ class Done:
         return lines[0]
 
 
+def run(
+    command: Sequence[str | Path],
+    directory: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout: float = 30,
+) -> Done:
+    """A command line, to its end."""
+    done = subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=directory,
+        env={**clean_environment(), **(env or {})},
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 def raft_server(
     *arguments: str | Path,
     directory: Path | None = None,
@@ -34,15 +54,4 @@ def raft_server(
     timeout: float = 30,
 ) -> Done:
     """`raft-server ARGUMENTS…`, to its end."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAFT_")}
-    done = subprocess.run(
-        [server_binary(), *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=directory,
-        env={**clean, **(env or {})},
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return run([server_binary(), *arguments], directory, env, stdin, timeout)

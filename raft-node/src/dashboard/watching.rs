@@ -87,15 +87,13 @@ impl Target {
             }
         };
         let now = Instant::now();
-        let troubled = status.leader_id.is_none() || status.failed.is_some();
-        let leads = status.state == "leader";
-        let why = if troubled || (leads && now >= *closer) {
-            *closer = now + LOOK_CLOSER;
-            self.ask("/api/why").await.ok()
-        } else if leads {
-            before.why
-        } else {
-            None
+        let why = match closer_look(&status, before.status.as_ref(), now >= *closer) {
+            CloserLook::Now => {
+                *closer = now + LOOK_CLOSER;
+                self.ask("/api/why").await.ok()
+            }
+            CloserLook::AsBefore => before.why,
+            CloserLook::None => None,
         };
         View {
             node_id: Some(status.node_id.clone()),
@@ -125,8 +123,60 @@ impl Target {
     }
 }
 
+/// What is to be known of what is in a member's way.
+#[derive(Debug, PartialEq, Eq)]
+enum CloserLook {
+    /// It is asked.
+    Now,
+    /// What it said last still holds.
+    AsBefore,
+    /// Nothing: its leader knows.
+    None,
+}
+
+/// Whether a member is asked what is in the way; `due` where a leader was not asked for a while.
+fn closer_look(status: &Status, before: Option<&Status>, due: bool) -> CloserLook {
+    if status.leader_id.is_none() || status.failed.is_some() {
+        return CloserLook::Now;
+    }
+    if status.state != "leader" {
+        return CloserLook::None;
+    }
+    // What it said before it led was about its way there.
+    let led = before.is_some_and(|before| before.state == "leader" && before.term == status.term);
+    if led && !due { CloserLook::AsBefore } else { CloserLook::Now }
+}
+
 /// The same report, read back the way any other member's is.
 fn as_others_read_it<T: DeserializeOwned>(report: &impl Serialize) -> Result<T, Unanswered> {
     let unreadable = |error: serde_json::Error| Unanswered { timed_out: false, error: error.to_string() };
     serde_json::to_vec(report).and_then(|text| serde_json::from_slice(&text)).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: &str, leader: Option<&str>, term: u64) -> Status {
+        Status { state: state.into(), leader_id: leader.map(Into::into), term, ..Status::default() }
+    }
+
+    #[test]
+    fn what_kept_a_candidate_from_leading_is_not_said_of_the_leader_it_became() {
+        let leader = status("leader", Some("a"), 2);
+        let candidate = status("candidate", None, 2);
+        let follower = status("follower", Some("b"), 2);
+        for (now, before, due, expected) in [
+            (&candidate, None, false, CloserLook::Now),
+            (&follower, Some(&leader), true, CloserLook::None),
+            (&leader, Some(&leader), true, CloserLook::Now),
+            (&leader, Some(&leader), false, CloserLook::AsBefore),
+            (&leader, Some(&candidate), false, CloserLook::Now),
+            (&leader, Some(&follower), false, CloserLook::Now),
+            (&leader, Some(&status("leader", Some("a"), 1)), false, CloserLook::Now),
+            (&leader, None, false, CloserLook::Now),
+        ] {
+            assert_eq!(closer_look(now, before, due), expected, "{} from {before:?}", now.state);
+        }
+    }
 }

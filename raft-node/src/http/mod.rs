@@ -18,6 +18,7 @@ mod openapi;
 pub(crate) mod percent;
 pub(crate) mod problem;
 pub(crate) mod query;
+mod refusal;
 pub(crate) mod reply;
 pub(crate) mod routes;
 mod rpc;

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    RequestTimeout,
     Conflict,
     TooLarge,
     UnsupportedMediaType,
@@ -30,11 +31,12 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    const ALL: [Code; 12] = [
+    const ALL: [Code; 13] = [
         Code::BadRequest,
         Code::Forbidden,
         Code::NotFound,
         Code::MethodNotAllowed,
+        Code::RequestTimeout,
         Code::Conflict,
         Code::TooLarge,
         Code::UnsupportedMediaType,
@@ -52,6 +54,7 @@ impl Code {
             Code::Forbidden => (403, "forbidden", "The request is not allowed"),
             Code::NotFound => (404, "not_found", "Nothing is here"),
             Code::MethodNotAllowed => (405, "method_not_allowed", "The method does not fit the resource"),
+            Code::RequestTimeout => (408, "request_timeout", "The request did not come in time"),
             Code::Conflict => (409, "conflict", "The request conflicts with one before it"),
             Code::TooLarge => (413, "too_large", "The request is too large"),
             Code::UnsupportedMediaType => (415, "unsupported_media_type", "The content type does not fit"),
@@ -124,7 +127,12 @@ impl Problem {
 
     /// The document.
     pub(crate) fn document(&self) -> Vec<u8> {
-        let (status, code, title) = self.code.parts();
+        self.document_with(self.code.status())
+    }
+
+    /// The document of an answer with another status of the same meaning.
+    pub(super) fn document_with(&self, status: u16) -> Vec<u8> {
+        let (_, code, title) = self.code.parts();
         let kind = format!("urn:raft:problem:{code}");
         let document =
             Document { kind: &kind, title, status, detail: &self.detail, code, reason: self.reason };

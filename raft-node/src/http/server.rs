@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 
 use super::connections::{Connections, Place};
+use super::refusal;
 use super::reply::Response;
 use super::watch::{CLOSING, Socket, Verdict, Watch, Watchdog};
 
 /// Bytes a head may take: a key of 4 KiB is three times that when every byte is escaped.
-const HEAD_BYTES: usize = 32 << 10;
+pub(super) const HEAD_BYTES: usize = 32 << 10;
 /// Bytes read ahead on a connection.
 const READ_BUFFER: usize = 64 << 10;
 
@@ -118,31 +119,46 @@ async fn serve_connection<H: Handler>(stream: TcpStream, watch: Arc<Watch>, plac
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .header_read_timeout(None)
-            .max_buf_size(READ_BUFFER)
-            .max_header_size(HEAD_BYTES)
-            .serve_connection(socket, service)
-            .with_upgrades()
-    );
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(READ_BUFFER)
+        .max_header_size(HEAD_BYTES)
+        .serve_connection(socket, service)
+        .with_upgrades();
     loop {
-        let next = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        let next = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(done) => Poll::Ready(Err(done)),
             Poll::Pending => watchdog.poll(cx).map(Ok),
         });
         match next.await {
-            Ok(Verdict::Finish) => connection.as_mut().graceful_shutdown(),
+            Ok(Verdict::Finish) => Pin::new(&mut connection).graceful_shutdown(),
             Ok(Verdict::Close(reason)) => {
                 tracing::debug!(reason, "a connection was closed");
+                return;
+            }
+            Ok(Verdict::Refuse(reason)) => {
+                tracing::debug!(reason, "a connection was closed");
+                if let Some(parts) = connection.into_parts() {
+                    parts.io.say_last(refusal::too_slow(reason)).await;
+                }
                 return;
             }
             Err(Ok(())) => return,
             Err(Err(error)) => {
                 tracing::trace!(%error, "a connection ended");
+                if error.is_parse() || error.is_incomplete_message() {
+                    refuse_silence(connection.into_parts().map(|parts| parts.io)).await;
+                }
                 return;
             }
         }
+    }
+}
+
+/// hyper says nothing to some who do not speak HTTP/1.1, nor where a head breaks off.
+async fn refuse_silence(socket: Option<Socket>) {
+    if let Some(socket) = socket.filter(Socket::is_silent) {
+        socket.say_last(refusal::unreadable()).await;
     }
 }
 

@@ -14,8 +14,11 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use super::refusal;
 
 /// How long a new connection may say nothing.
 const FRESH: Duration = Duration::from_secs(10);
@@ -62,6 +65,8 @@ struct State {
     /// The connection was told that it is to close.
     told: bool,
     evicted: bool,
+    /// A request was handed on, whose answer may be under way.
+    asked: bool,
     waker: Option<Waker>,
 }
 
@@ -79,6 +84,18 @@ impl State {
         let stalled = self.stalled.map(|since| since + STALL);
         let closing = self.closing.map(|since| since + CLOSING);
         [phase, stalled, closing].into_iter().flatten().min()
+    }
+
+    /// What is to be done once the deadline has passed.
+    fn late(&self) -> Verdict {
+        match self.phase {
+            _ if self.stalled.is_some() || self.closing.is_some() => Verdict::Close("it was too slow"),
+            Phase::Head => Verdict::Refuse("the head of the request took longer than 5 seconds"),
+            Phase::Body => Verdict::Refuse(
+                "the body of the request stood still for 10 seconds, or took longer than 60 in all",
+            ),
+            _ => Verdict::Close("nothing came"),
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -108,6 +125,7 @@ impl Watch {
             closing: None,
             told: false,
             evicted: false,
+            asked: false,
             waker: None,
         })))
     }
@@ -121,7 +139,9 @@ impl Watch {
 
     /// The request is there in full.
     pub(crate) fn working(&self) {
-        self.0.lock().phase = Phase::Working;
+        let mut state = self.0.lock();
+        state.phase = Phase::Working;
+        state.asked = true;
     }
 
     /// The answer is ready.
@@ -155,6 +175,11 @@ impl Watch {
         state.wake();
     }
 
+    /// Whether a request was handed on: until then whatever is written is about what cannot be read.
+    fn was_asked(&self) -> bool {
+        self.0.lock().asked
+    }
+
     fn on_read(&self) {
         let mut state = self.0.lock();
         match state.phase {
@@ -184,6 +209,8 @@ pub(crate) enum Verdict {
     Finish,
     /// Close now.
     Close(&'static str),
+    /// Close now, and say why: a request has begun to come.
+    Refuse(&'static str),
 }
 
 /// The one timer of a connection.
@@ -201,7 +228,7 @@ impl Watchdog {
     /// progress moves the deadline.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         loop {
-            let deadline = {
+            let (deadline, late) = {
                 let mut state = self.watch.0.lock();
                 if state.evicted {
                     return Poll::Ready(Verdict::Close("another connection needed its place"));
@@ -213,7 +240,7 @@ impl Watchdog {
                 if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     state.waker = Some(cx.waker().clone());
                 }
-                state.deadline()
+                (state.deadline(), state.late())
             };
             if let Some(earlier) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
                 self.timer.as_mut().reset(earlier);
@@ -221,7 +248,7 @@ impl Watchdog {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             match deadline {
-                Some(deadline) if deadline <= now => return Poll::Ready(Verdict::Close("it was too slow")),
+                Some(deadline) if deadline <= now => return Poll::Ready(late),
                 Some(deadline) => self.timer.as_mut().reset(deadline),
                 None => self.timer.as_mut().reset(now + IDLE),
             }
@@ -233,11 +260,43 @@ impl Watchdog {
 pub(crate) struct Socket {
     io: TokioIo<TcpStream>,
     watch: Arc<Watch>,
+    /// What is being written in place of a bare refusal.
+    refusal: Vec<u8>,
+    /// Nothing was written yet.
+    silent: bool,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Socket {
-        Socket { io: TokioIo::new(stream), watch }
+        Socket { io: TokioIo::new(stream), watch, refusal: Vec::new(), silent: true }
+    }
+
+    /// Whether neither a request nor a mistake has been answered.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent && !self.watch.was_asked()
+    }
+
+    /// Writes a last answer, if it can be written at once, and closes.
+    pub(crate) async fn say_last(self, answer: Vec<u8>) {
+        let mut stream = self.io.into_inner();
+        // Whoever is gone, or reads nothing, is not waited for.
+        let said = async {
+            stream.write_all(&answer).await?;
+            stream.shutdown().await
+        };
+        let _ = tokio::time::timeout(CLOSING, said).await;
+    }
+
+    /// Writes what is left of the refusal that stands for `bare` bytes.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, bare: usize) -> Poll<io::Result<usize>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.drain(..written);
+        }
+        Poll::Ready(Ok(bare))
     }
 }
 
@@ -255,7 +314,14 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.silent = false;
+        if self.refusal.is_empty() && refusal::may_be(buf) && !self.watch.was_asked() {
+            self.refusal = refusal::in_words(buf).unwrap_or_default();
+        }
+        let written = match self.refusal.is_empty() {
+            true => Pin::new(&mut self.io).poll_write(cx, buf),
+            false => self.poll_refuse(cx, buf.len()),
+        };
         self.watch.on_write(written.is_ready());
         written
     }

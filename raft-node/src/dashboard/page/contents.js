@@ -2,11 +2,12 @@
 
 import { problemOf, Unreachable } from "./api.js";
 import { attribute, byId, bytes, h, hidden, text } from "./dom.js";
-import { base64Size, kindOf, members, visible } from "./values.js";
+import { base64Size, beginning, kindOf, legible, members, visible } from "./values.js";
 
 const ROWS = 20;
-/** Values and keys longer than this are shown in part. */
-const SHOWN = 160;
+/** Of values and keys that are much longer than this, so much is shown. */
+const VALUE_SHOWN = 120;
+const KEY_SHOWN = 80;
 /** A page that changes is read again at most this often; one that is large, more rarely. */
 const AGAIN_MS = 700;
 const LARGE = 256 * 1024;
@@ -35,8 +36,12 @@ export class Contents {
     byId("next").addEventListener("click", () => {
       this.#before.push(this.#after);
       this.#turn(this.#next);
+      toTop();
     });
-    byId("previous").addEventListener("click", () => this.#turn(this.#before.pop() ?? null));
+    byId("previous").addEventListener("click", () => {
+      this.#turn(this.#before.pop() ?? null);
+      toTop();
+    });
   }
 
   /** Reads again if the cluster has moved on since it was read. */
@@ -45,6 +50,12 @@ export class Contents {
     if (seen === this.#seen) return;
     this.#seen = seen;
     this.#soon(this.#pause);
+  }
+
+  /** Says that what it shows is old, until the cluster is seen again. */
+  lost() {
+    this.#seen = "";
+    this.#cannot("No node answers: what is shown is old");
   }
 
   /** Reads again as soon as may be. */
@@ -89,7 +100,7 @@ export class Contents {
     } catch (error) {
       if (reading.signal.aborted) return;
       if (!(error instanceof Unreachable)) throw error;
-      this.#cannot("No node could be reached: what is shown is old.");
+      this.#cannot("No node answers: what is shown is old");
     } finally {
       if (this.#reading === reading) {
         this.#reading = null;
@@ -117,6 +128,7 @@ export class Contents {
     text(byId("as-of"), which + asOf);
     byId("next").disabled = this.#next === null;
     byId("previous").disabled = this.#before.length === 0;
+    hidden(byId("pager"), this.#next === null && this.#before.length === 0);
     this.#empty(rows.length);
     // Rows that are the same stay: what is open in them stays open, and the keyboard where it is.
     const shown = page.get("state_machine");
@@ -127,8 +139,11 @@ export class Contents {
   }
 
   #empty(count) {
-    const words = this.#prefix !== "" ? "No key starts with this." : this.#after === null ? "The store is empty: set a first key." : "No more keys.";
-    text(byId("empty"), words);
+    const [title, hint] = this.#after !== null ? ["No more keys", "The ones that were here are deleted."]
+      : this.#prefix !== "" ? [`No key starts with “${visible(this.#prefix)}”`, "Capital and small letters are different."]
+      : ["The store is empty", "Set a first key: it is shown here once a majority has it on disk."];
+    text(byId("empty-title"), title);
+    text(byId("empty-hint"), hint);
     hidden(byId("empty"), count > 0);
   }
 
@@ -146,27 +161,41 @@ export class Contents {
     const { kind, base64 } = kindOf(json);
     const size = kind === "bytes" ? base64Size(base64) : null;
     const value = h("span", { class: "value" });
-    reveal(value, kind === "bytes" ? base64 : json, size);
+    if (kind === "bytes") reveal(value, base64, VALUE_SHOWN, size);
+    else reveal(value, json, VALUE_SHOWN, null, legible);
     const name = h("span", { class: "key" });
-    reveal(name, key, null);
+    reveal(name, key, KEY_SHOWN, null);
     const label = size === null ? kind : bytes(size);
     const row = h("li", { "data-key": key, "data-kind": kind },
       name, value, h("span", { class: "kind" }, label),
       h("span", { class: "actions" },
-        h("button", { type: "button", class: "plain", on: { click: () => this.#operations.edit(key, json) } }, "Edit"),
-        remover(() => this.#operations.delete(key))));
+        h("button", { type: "button", class: "plain", "aria-label": `Edit ${named(key)}`, on: { click: () => this.#operations.edit(key, json) } }, "Edit"),
+        remover(named(key), () => this.#operations.delete(key))));
     row.raftValue = json;
     return row;
   }
 }
 
-/** Shows a text, in part at first where it is long. */
-function reveal(element, full, size) {
-  if (full.length <= SHOWN) {
-    element.append(visible(full));
+const named = (key) => visible(beginning(key, KEY_SHOWN));
+
+/** The top of the contents, where a turned page begins. */
+function toTop() {
+  const panel = byId("contents");
+  if (panel.getBoundingClientRect().top < 0) panel.scrollIntoView();
+}
+
+/**
+ * Shows a text, at first about `most` characters of it where it is longer. `size`: its bytes, where they are not
+ * those of the text. `form`: how it is written, in which a character may stand for six.
+ */
+function reveal(element, full, most, size, form = (text) => text) {
+  const start = form(full.slice(0, 6 * most));
+  if (full.length <= 6 * most && start.length <= 1.25 * most) {
+    element.append(visible(start));
     return;
   }
-  const part = h("span", {}, `${visible(full.slice(0, SHOWN))}…`);
+  const short = `${visible(beginning(start, most))}…`;
+  const part = h("span", {}, short);
   const length = size ?? new TextEncoder().encode(full).length;
   let open = false;
   const more = h("button", { type: "button", class: "plain more", "aria-expanded": "false" });
@@ -174,7 +203,7 @@ function reveal(element, full, size) {
   more.addEventListener("click", () => {
     open = !open;
     more.setAttribute("aria-expanded", String(open));
-    text(part, open ? visible(full) : `${visible(full.slice(0, SHOWN))}…`);
+    text(part, open ? visible(form(full)) : short);
     label();
   });
   label();
@@ -182,14 +211,15 @@ function reveal(element, full, size) {
 }
 
 /** A button that deletes when it is pressed a second time. */
-function remover(remove) {
+function remover(name, remove) {
   let armed = 0;
-  const button = h("button", { type: "button", class: "plain danger" }, "Delete");
+  const button = h("button", { type: "button", class: "plain danger", "aria-label": `Delete ${name}` }, "Delete");
   const disarm = () => {
     clearTimeout(armed);
     armed = 0;
     button.removeAttribute("data-armed");
     text(button, "Delete");
+    attribute(button, "aria-label", `Delete ${name}`);
   };
   button.addEventListener("click", () => {
     if (armed !== 0) {
@@ -199,6 +229,7 @@ function remover(remove) {
     }
     button.setAttribute("data-armed", "");
     text(button, "Really?");
+    attribute(button, "aria-label", `Really? Press again to delete ${name}`);
     armed = setTimeout(disarm, 3000);
   });
   button.addEventListener("blur", disarm);

@@ -60,6 +60,9 @@ export function duration(ms) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** How long ago something was, in whole seconds. */
+export const age = (ms) => (ms < 1000 ? "less than 1 s" : duration(Math.floor(ms / 1000) * 1000).replace(".0", ""));
+
 /** How many bytes, for people. */
 export function bytes(count) {
   if (count < 1024) return count === 1 ? "1 byte" : `${count} bytes`;

@@ -2,7 +2,7 @@
 
 import { Api } from "./api.js";
 import { Contents } from "./contents.js";
-import { attribute, byId, duration, text } from "./dom.js";
+import { age, attribute, byId, text } from "./dom.js";
 import { Feed } from "./feed.js";
 import { History } from "./history.js";
 import { Members } from "./members.js";
@@ -50,34 +50,35 @@ const summary = new Summary();
 
 function show() {
   const now = Date.now();
-  const age = now - heardAt;
-  link(age);
+  const silent = now - heardAt;
+  const old = cut && silent > OLD_MS;
+  link(old, silent);
   if (model === null) return;
-  const old = cut && age > OLD_MS;
   attribute(document.body, "data-old", String(old));
   members.show(model, now, cut);
-  summary.show(model, now);
-  if (cut) return;
+  summary.show(model, now, old);
   history.show(model);
-  contents.show(model);
+  if (old) contents.lost();
+  else if (!cut) contents.show(model);
 }
 
 /** Where what is shown comes from, and how old it is. */
-function link(age) {
+function link(old, silent) {
   const element = byId("link");
+  // Apart from the rest, so that nobody is told of every second that passes.
+  text(byId("link-age"), old && model !== null ? `: what is shown is ${age(silent)} old` : "");
   if (!cut) {
     attribute(element, "data-state", "live");
     text(byId("link-text"), followed === null ? "Live" : `Live, from ${followed}`);
   } else if (model === null) {
     attribute(element, "data-state", "connecting");
     text(byId("link-text"), "Connecting");
-  } else if (age <= OLD_MS) {
+  } else if (!old) {
     attribute(element, "data-state", "connecting");
     text(byId("link-text"), "Looking for another node");
   } else {
     attribute(element, "data-state", "old");
-    const server = followed === null ? "The dashboard's server does not answer" : "No node answers";
-    text(byId("link-text"), `${server}: what is shown is ${duration(Math.floor(age / 1000) * 1000)} old`);
+    text(byId("link-text"), followed === null ? "The dashboard's server does not answer" : "No node answers");
   }
 }
 

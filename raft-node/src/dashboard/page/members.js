@@ -1,10 +1,12 @@
 // A card a member. Colour, shape and word all say the same of it.
 
-import { attribute, byId, duration, h, hidden, number, plural, shape, text } from "./dom.js";
+import { age, attribute, byId, duration, h, hidden, number, plural, shape, text } from "./dom.js";
 import { lagOf, STATES } from "./model.js";
 
 /** What was heard longer ago than this is called old. */
 const OLD_MS = 1000;
+/** A follower that the leader has not heard for longer than this is late: heartbeats come far more often. */
+const LATE_MS = 500;
 
 const FACTS = [
   ["Term", (status) => number(status.term)],
@@ -12,7 +14,7 @@ const FACTS = [
   ["Commit index", (status) => number(status.commit_index)],
   ["Applied", (status) => number(status.last_applied)],
   ["Keys", (status) => number(status.keys)],
-  ["Up for", (status) => duration(status.uptime_ms)],
+  ["Up for", (status) => age(status.uptime_ms).replace("less than ", "")],
 ];
 
 class Card {
@@ -34,10 +36,13 @@ class Card {
     const { element, facts } = this;
     attribute(element, "data-node", member.id);
     attribute(element, "data-state", member.state);
+    attribute(element, "aria-label", `${member.id}: ${STATES[member.state]}`);
     attribute(this.shape.firstChild, "href", `#shape-${member.state}`);
     text(this.id, member.id);
     text(this.state, STATES[member.state]);
     text(this.address, member.address);
+    attribute(this.id, "title", member.id);
+    attribute(this.address, "title", member.address);
     const old = member.status !== null && (member.reach !== "up" || cut) && now - member.heardAt > OLD_MS;
     attribute(element, "data-old", String(old));
     FACTS.forEach(([, say], at) => text(facts[at], member.status === null ? "–" : say(member.status)));
@@ -55,18 +60,22 @@ class Card {
       return { behind: false, says: followers === 0 ? "Nobody follows" : `Leads ${plural(followers, "other", "others")}` };
     }
     const lag = lagOf(model, member);
-    if (lag === null) return { behind: false, says: model.leader === null ? "No leader to follow" : "" };
+    if (lag === null) {
+      const looks = model.leader === null && member.reach === "up";
+      return { behind: false, says: looks ? "No leader to follow" : "" };
+    }
+    // A leader that has not heard of a member does not know how far its log is.
+    if (lag.contact === null) return { behind: true, says: "The leader has not heard of it" };
     const says = lag.behind === 0 ? "In step with the leader" : `${plural(lag.behind, "entry", "entries")} behind the leader`;
-    const heard = lag.contact === null ? ", which has not heard of it" : `, heard ${duration(lag.contact)} ago`;
-    return { behind: lag.behind > 0, says: says + heard };
+    const late = lag.contact > LATE_MS ? `, last heard ${duration(lag.contact)} ago` : "";
+    return { behind: lag.behind > 0, says: says + late };
   }
 
   #note(member, now, old) {
-    const age = duration(Math.floor((now - member.heardAt) / 1000) * 1000);
     const said = [];
     if (member.state === "failed") said.push(member.status.failed);
     else if (member.reach !== "up" && member.error !== null) said.push(sentence(member.error));
-    if (old) said.push(`What is shown is ${age} old.`);
+    if (old) said.push(`What is shown is ${age(now - member.heardAt)} old.`);
     else if (member.status === null && member.reach !== "up") said.push("It has not been heard of since this page was opened.");
     return said.join(" ");
   }

@@ -60,7 +60,7 @@ function complete({ servedBy, members }) {
     term: up.length === 0 ? null : Math.max(...up.map((member) => member.status.term)),
     commit: up.length === 0 ? null : Math.max(...up.map((member) => member.status.commit_index)),
     keys: reference?.status.keys ?? null,
-    clusterId: up.map((member) => member.status.cluster_id).find((id) => id) ?? null,
+    clusterId: members.map((member) => member.status?.cluster_id).find((id) => id) ?? null,
   };
   return { ...model, ...judge(model) };
 }
@@ -111,8 +111,8 @@ function judge(model) {
     return { level: "ok", sentence: `${leader.id} is up, and alone`, note: "A cluster of one bears no loss." };
   }
   const spare = up - majority;
-  const bears = spare === 0 ? "no loss can be borne" : spare === 1 ? "one may be lost" : `${spare} may be lost`;
-  return { level: "ok", sentence: `All ${total} members are up, ${leader.id} leads`, note: `Writes need ${majority}: ${bears}.` };
+  const bears = spare === 0 ? "none may be lost" : spare === 1 ? "one may be lost" : `${spare} may be lost`;
+  return { level: "ok", sentence: `All ${total} members are up, ${leader.id} leads`, note: `A majority is ${majority}, so ${bears}.` };
 }
 
 /** How a member follows, as the leader sees it; null where nobody can say. */

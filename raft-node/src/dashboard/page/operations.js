@@ -2,7 +2,7 @@
 
 import { newName, problemOf, Unreachable } from "./api.js";
 import { attribute, byId, bytes, h, hidden, text } from "./dom.js";
-import { kindOf, typed, visible } from "./values.js";
+import { beginning, kindOf, legible, typed, visible } from "./values.js";
 
 /** Longer values are shown in part. */
 const SHOWN = 2000;
@@ -14,6 +14,8 @@ export class Operations {
   #api;
   #changed;
   #running = 0;
+  /** The key that was brought for editing. Its field shows it, but cannot hold line breaks. */
+  #exactKey = null;
 
   /** `changed` is called when a write was acknowledged. */
   constructor(api, changed) {
@@ -25,8 +27,11 @@ export class Operations {
       this.#submit(event.submitter?.value ?? "get");
     });
     this.form.addEventListener("input", () => this.#hint());
+    byId("key").addEventListener("input", () => (this.#exactKey = null));
     this.form.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#submit("set");
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      this.#submit("set");
     });
     this.#hint();
   }
@@ -36,18 +41,23 @@ export class Operations {
   }
 
   #hint() {
-    const { json, says, error } = typed(this.#kind, byId("value").value);
+    const value = byId("value").value;
+    const untouched = value === "" && byId("key").value === "";
+    const { json, says, error } = typed(this.#kind, value);
     const hint = byId("stored-as");
-    text(hint, visible(error ?? says));
-    attribute(hint, "data-error", String(json === undefined));
+    text(hint, untouched ? "Enter gets the key, Ctrl+Enter sets it" : visible(error ?? says));
+    attribute(hint, "data-error", String(!untouched && json === undefined));
   }
 
   /** Fills the form with a key of the store. */
   edit(key, json) {
     const { kind, base64 } = kindOf(json);
+    // The field would turn line breaks into others: a string with such stays as JSON, which has escapes for them.
+    const plain = kind === "string" && !JSON.parse(json).includes("\r");
     byId("key").value = key;
-    this.form.elements.kind.value = kind === "string" ? "text" : kind === "bytes" ? "base64" : "json";
-    byId("value").value = kind === "string" ? JSON.parse(json) : kind === "bytes" ? base64 : json;
+    this.#exactKey = key;
+    this.form.elements.kind.value = plain ? "text" : kind === "bytes" ? "base64" : "json";
+    byId("value").value = plain ? JSON.parse(json) : kind === "bytes" ? base64 : json;
     this.#hint();
     byId("value").focus();
     this.form.scrollIntoView({ block: "nearest" });
@@ -59,7 +69,7 @@ export class Operations {
   }
 
   #submit(what) {
-    const key = byId("key").value;
+    const key = this.#exactKey ?? byId("key").value;
     const size = new TextEncoder().encode(key).length;
     if (size === 0 || size > MAX_KEY_BYTES) {
       const why = size === 0 ? "A key is needed." : `The key has ${bytes(size)}: at most ${MAX_KEY_BYTES} are accepted.`;
@@ -128,7 +138,7 @@ export class Operations {
   }
 }
 
-const quoted = (key) => `“${key.length > 60 ? `${key.slice(0, 60)}…` : key}”`;
+const quoted = (key) => `“${key.length > 60 ? `${beginning(key, 60)}…` : key}”`;
 
 /** What a get came to. */
 function got(key, answer) {
@@ -155,8 +165,8 @@ function base64Of(body) {
 
 /** A value, in part at first where it is long. */
 export function valueBlock(json, most = SHOWN) {
-  const full = visible(json);
-  const block = h("pre", { class: "value" }, full.length > most ? `${full.slice(0, most)}…` : full);
+  const full = visible(legible(json));
+  const block = h("pre", { class: "value" }, full.length > most ? `${beginning(full, most)}…` : full);
   if (full.length <= most) return block;
   const all = h("button", { type: "button", class: "plain more", on: { click: () => {
     text(block, full);

@@ -5,12 +5,20 @@ import { attribute, byId, h, hidden, number, text } from "./dom.js";
 /** An election is over before anybody could read why there is one: reasons are shown after this time. */
 const PATIENCE_MS = 1000;
 
+/** What can be said of a cluster of which nothing is heard. */
+const OUT_OF_SIGHT = {
+  level: "lost",
+  sentence: "The cluster is out of sight",
+  note: "How it does is not known. What is shown is what was last heard; this page keeps trying.",
+};
+
 export class Summary {
   #leaderlessSince = null;
   #shownReasons = "";
 
-  /** Shows a model. */
-  show(model, now) {
+  /** Shows a model. `old`: nothing was heard for so long that it says nothing of the cluster as it is. */
+  show(known, now, old) {
+    const model = old && known.up > 0 ? { ...known, ...OUT_OF_SIGHT } : known;
     attribute(byId("health"), "data-level", model.level);
     text(byId("sentence"), model.sentence);
     text(byId("health-note"), model.note);

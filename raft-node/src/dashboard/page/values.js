@@ -85,7 +85,21 @@ export function visible(text) {
   return text.replace(hiding, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+/** A JSON text with its characters as they are, where they can be: only what needs an escape keeps it. */
+export function legible(json) {
+  return json.replace(/\\(?:u([0-9a-fA-F]{4})|[^u])/g, (escape, hex) => {
+    const code = hex === undefined ? 0 : parseInt(hex, 16);
+    return code < 0x20 || code === 0x22 || code === 0x5c ? escape : String.fromCharCode(code);
+  });
+}
+
+/** The beginning of a text, with no character cut in two. */
+export function beginning(text, most) {
+  const end = /[\ud800-\udbff]/.test(text[most - 1] ?? "") ? most - 1 : most;
+  return text.slice(0, end);
+}
+
+const shorten = (text, most) => (text.length > most ? `${beginning(text, most)}…` : text);
 
 /**
  * What is typed in the form, as it will be stored: its JSON text and what that is called, or what is wrong
@@ -93,7 +107,8 @@ const shorten = (text, most) => (text.length > most ? `${text.slice(0, most)}…
  */
 export function typed(kind, text) {
   if (kind === "text") {
-    return { json: JSON.stringify(text), says: `Stored as the string ${shorten(JSON.stringify(text), 60)}` };
+    const json = JSON.stringify(text);
+    return { json, says: text === "" ? "Stored as the empty string" : `Stored as the string ${shorten(json, 60)}` };
   }
   if (kind === "base64") {
     const compact = text.replace(/\s+/g, "");

@@ -17,7 +17,8 @@ use super::routes::ROUTES;
         title = "Raft node",
         description = "A key-value store replicated by Raft. Any node takes any request: \
             a follower passes writes and linearizable reads on to the \
-            leader itself. Errors are `application/problem+json`."
+            leader itself. Errors are `application/problem+json`; what cannot be read as a \
+            request is answered 400, and 431 or 414 where its head is too large, on every path."
     ),
     components(schemas(
         schemas::SetRequest,

@@ -92,9 +92,10 @@ pub(super) fn describe(route: &Route) -> Operation {
         operation = operation.request_body(Some(request_body(doc.takes)));
     }
     operation = operation.response(doc.status, answer(&doc, route.endpoint));
-    // A node on loopback refuses a name that is not its own, whatever is asked.
+    // Whatever is asked, it may come too slowly, and a node on loopback refuses a name that is not its own.
     let forbidden = (!doc.problems.contains(&Code::Forbidden)).then_some(Code::Forbidden);
-    let problems: Vec<Code> = doc.problems.iter().copied().chain(forbidden).collect();
+    let problems: Vec<Code> =
+        doc.problems.iter().copied().chain(forbidden).chain([Code::RequestTimeout]).collect();
     for (status, description) in by_status(&problems) {
         let schema = Ref::from_schema_name("Problem");
         let response =

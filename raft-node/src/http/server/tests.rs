@@ -108,21 +108,62 @@ async fn connections_are_kept_and_requests_pipelined() {
     assert_eq!(both.matches("HTTP/1.1 200").count(), 2, "{both}");
 }
 
+/// All that comes until the server closes, as the parts of a problem: status, code, detail.
+async fn problem(stream: &mut TcpStream) -> (u16, String, String) {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = head["HTTP/1.1 ".len()..][..3].parse().unwrap();
+    assert!(head.contains("content-type: application/problem+json\r\n"), "{answer}");
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+    let document: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(document["status"], status);
+    let text = |name: &str| document[name].as_str().unwrap().to_owned();
+    (status, text("code"), text("detail"))
+}
+
 #[tokio::test]
-async fn what_is_not_http_is_refused_or_cut() {
+async fn what_is_not_http_is_refused_in_words() {
     let server = start(10).await;
-    let head = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(HEAD_BYTES));
+    let path = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(HEAD_BYTES));
+    let header = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(HEAD_BYTES));
     let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
-    for bad in ["\0\u{1}\u{16}\u{3}\u{1}\r\n\r\n", "HELLO\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &head, &headers]
-    {
-        let mut stream = server.send(bad).await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let garbage = "\0\u{1}\u{16}\u{3}\u{1}\r\n\r\n";
+    for (bad, status, code, word) in [
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_request", "HTTP/1.1"),
+        (garbage, 400, "bad_request", "HTTP/1.1"),
+        ("HELLO\r\n\r\n", 400, "bad_request", "HTTP/1.1"),
+        ("GET / HTTP/9.9\r\n\r\n", 400, "bad_request", "HTTP/1.1"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad_request", "HTTP/1.1"),
+        (&path, 431, "too_large", "32768 bytes"),
+        (&header, 431, "too_large", "32768 bytes"),
+        (&headers, 431, "too_large", "100 headers"),
+    ] {
+        let (got, got_code, detail) = problem(&mut server.send(bad).await).await;
+        assert_eq!((got, got_code.as_str()), (status, code), "{bad:.40}");
+        assert!(detail.contains(word), "{bad:.40}: {detail}");
     }
+    let mut stream = server.send("GET / HTTP/1.1\r\nHo").await;
+    stream.shutdown().await.unwrap();
+    assert_eq!(problem(&mut stream).await.0, 400, "half a head and no more");
     let mut stream = server.send(GET).await;
     assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+    stream.write_all(b"HELLO\r\n\r\n").await.unwrap();
+    assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 400"), "a later one too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_clients_are_told_so() {
+    let server = start(10).await;
+    for (half, seconds) in [
+        ("GET / HTTP/1.1\r\nHos", "5 seconds"),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", "10 seconds"),
+    ] {
+        let (status, code, detail) = problem(&mut server.send(half).await).await;
+        assert_eq!((status, code.as_str()), (408, "request_timeout"));
+        assert!(detail.contains(seconds), "{detail}");
+    }
 }
 
 #[tokio::test]
