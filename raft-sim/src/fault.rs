@@ -37,7 +37,7 @@ macro_rules! faults {
 
 faults! {
     Drop = "net.drop", one in 40, "a message is lost";
-    Duplicate = "net.duplicate", one in 40, "a message arrives twice";
+    Duplicate = "net.duplicate", one in 40, "a message comes once more, up to 5 s later";
     Overtake = "net.overtake", one in 20, "a message is overtaken by later ones";
     Delay = "net.delay", one in 60, "a message takes up to 600 ms, now and then 5 s";
     Late = "net.late", one in 4, "a message of a connection that is gone arrives all the same";

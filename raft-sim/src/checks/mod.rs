@@ -11,6 +11,7 @@
 //! | the commit index only grows | Figure 2 | `commit_grows` |
 //! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
+//! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |
 //! | equally far, equal state | – | `state_hash` |
 //! | damage is found | – | `damage` |
@@ -22,6 +23,7 @@ mod commit_rule;
 pub(crate) mod damage;
 mod durable_first;
 mod election_safety;
+pub(crate) mod idle;
 mod leader_append_only;
 mod leader_completeness;
 mod log_matching;

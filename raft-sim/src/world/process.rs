@@ -5,7 +5,6 @@ use std::time::Duration;
 use raft_core::consensus::Configuration;
 use raft_core::disk::{DiskBatch, DiskOp, WriteSeq};
 use raft_core::log::{Identity, Record as LogRecord, create};
-use raft_core::message::Message;
 use raft_core::replica::{Action, Event, Notice, Options, Replica, Role, Stored};
 use raft_core::types::{Incarnation, NodeId, Time};
 
@@ -13,7 +12,7 @@ use super::World;
 use super::clock::Clock;
 use super::disk::Death;
 use super::node::Coming;
-use crate::checks::damage;
+use crate::checks::{damage, idle::Idle};
 use crate::fault::Fault;
 use crate::machine::{Record, RecordedStore};
 use crate::story;
@@ -163,19 +162,12 @@ impl World {
     }
 
     fn take_in(&mut self, at: usize, now: Time, event: Event) {
-        let is_pre_vote = matches!(
-            &event,
-            Event::Received { message: Message::RequestVote(request), .. } if request.pre_vote
-        );
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
-        let before = replica.consensus().term();
+        let idle = Idle::of(replica.consensus(), &event);
         replica.step(now, event);
-        let after = replica.consensus().term();
-        assert!(
-            !is_pre_vote || before == after,
-            "Pre-Vote Changes Nothing: n{} went from term {before} to {after} for one (dissertation §9.6)",
-            at + 1
-        );
+        if let Some(idle) = idle {
+            idle.check(replica.consensus());
+        }
     }
 
     /// Does what the replica says, in its order, and sees to it that it is woken in time.

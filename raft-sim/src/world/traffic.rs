@@ -41,10 +41,14 @@ impl World {
         let packet = Packet { incarnation: self.nodes[from].incarnation, message: bytes };
         // A connection delivers once, and only that makes a forwarded write unique.
         let may_repeat = !matches!(message, Message::Forward { .. });
-        let copies = 1 + u32::from(may_repeat && self.faults.strikes(Fault::Duplicate));
-        for _ in 0..copies {
-            self.put_on_way(from, to, packet.clone());
+        if may_repeat && self.faults.strikes(Fault::Duplicate) {
+            let dice = self.faults.dice(Fault::Duplicate);
+            let most = [5000, 500_000, 5_000_000][dice.index(3)];
+            let arrival = self.now + Duration::from_micros(dice.between(1, most));
+            let (stream, packet) = (self.network.link(from, to).stream, packet.clone());
+            self.queue.put(arrival, Coming::Arrival { from, to, stream, is_late: true, packet });
         }
+        self.put_on_way(from, to, packet);
     }
 
     fn put_on_way(&mut self, from: usize, to: usize, packet: Packet) {
