@@ -63,7 +63,7 @@ faults! {
     SubsetLost = "disk.subset-lost", one in 4, "power fails: some unflushed writes are lost, in any order";
     TornSector = "disk.torn", one in 2, "power fails: of an unflushed write some sectors are lost";
     MidBatch = "disk.mid-batch", one in 2, "a crash comes in the middle of a batch";
-    PrepareTorn = "disk.prepare-torn", one in 2, "a crash leaves a new segment shorter, or without its header";
+    PrepareTorn = "disk.prepare-torn", one in 2, "a crash leaves a new segment short, or without a header";
     ReplaceLost = "disk.replace-lost", one in 2, "a crash comes before a file was replaced";
     RotBit = "disk.rot-bit", one in 6, "a bit of flushed data is flipped while a server is down";
     RotSector = "disk.rot-sector", one in 8, "a sector of flushed data is zeroed while a server is down";

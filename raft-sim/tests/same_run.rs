@@ -1,4 +1,4 @@
-//! The same seed gives the same run, to the byte: twice in one process, and in debug and release builds alike.
+//! The same seed gives the same run, to the byte: twice in one process, in debug and release builds alike.
 
 use std::process::Command;
 
