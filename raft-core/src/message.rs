@@ -9,7 +9,7 @@ use crate::entry::{Command, Entry};
 use crate::types::{ClusterId, Incarnation, LogIndex, NodeId, Term};
 
 /// One message. Every kind but the introductions carries the sender's term where the paper says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// A server introduces itself on a new connection.
     Hello(Hello),
@@ -81,7 +81,7 @@ impl Message {
 pub struct RequestId(pub u64);
 
 /// An introduction. The connection already says who it comes from, and which incarnation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's cluster, once it has one.
     pub cluster_id: Option<ClusterId>,
@@ -90,7 +90,7 @@ pub struct Hello {
 }
 
 /// Why an introduction was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Unwelcome {
     /// The receiver is known by another incarnation: its data directory was lost or replaced.
     #[error("it knows this member by another data directory (incarnation {known}; this one is {shown})")]
@@ -119,7 +119,7 @@ pub enum Unwelcome {
 }
 
 /// Asks for a vote, or, as a pre-vote, whether one would be given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestVote {
     /// The term of the election; for a pre-vote the one it would be held in.
     pub term: Term,
@@ -134,7 +134,7 @@ pub struct RequestVote {
 }
 
 /// Answers [`RequestVote`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VoteReply {
     /// The voter's term; for a granted pre-vote the one asked about.
     pub term: Term,
@@ -145,7 +145,7 @@ pub struct VoteReply {
 }
 
 /// Why a vote was not given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum VoteRefusal {
     /// The voter is in a later term.
     #[error("it is in a later term")]
@@ -176,7 +176,7 @@ pub enum VoteRefusal {
 }
 
 /// Replicates entries; without any, asserts leadership.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendEntries {
     /// The leader's term.
     pub term: Term,
@@ -197,7 +197,7 @@ pub struct AppendEntries {
 pub struct Round(pub u64);
 
 /// Answers [`AppendEntries`], and reports later progress of the follower's disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendReply {
     /// The follower's term.
     pub term: Term,
@@ -208,7 +208,7 @@ pub struct AppendReply {
 }
 
 /// How a follower's log compares with the leader's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppendResult {
     /// All entries up to here match the leader's and are durable.
     Matched {
@@ -230,7 +230,7 @@ pub enum AppendResult {
 }
 
 /// What became of a command that was passed on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ForwardOutcome {
     /// It took effect, or had before.
     Done(crate::replica::Outcome),

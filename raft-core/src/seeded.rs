@@ -1,7 +1,7 @@
 //! Deliberate protocol bugs, to prove that the checks bite.
 //!
-//! A checker that finds nothing proves something only if it would have found something. Each [`Bug`] breaks one
-//! rule at the place where the rule lives; simulator and model checker must catch it. Without the cargo
+//! A checker that finds nothing proves something only if it would have found something. Each [`Bug`] breaks
+//! one rule at the place where the rule lives; simulator and model checker must catch it. Without the cargo
 //! feature `seeded-bugs`, which no crate that ships turns on, [`is`] is the constant `false` and the
 //! compiler removes the branch.
 //!
@@ -113,7 +113,8 @@ bugs! {
     UncertainToldNoEffect,
 
     // The disk.
-    /// The commit index on disk counts what is in the log and not committed, and is believed (PySyncObj #202).
+    /// The commit index on disk counts what is in the log and not committed, and is believed
+    /// (PySyncObj #202).
     CommitIndexAheadOfLog,
     /// A failed write passes for a write (d-engine #404: it was only logged).
     DiskFailureIgnored,

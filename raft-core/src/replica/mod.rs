@@ -9,6 +9,8 @@ mod apply;
 mod calls;
 mod clients;
 mod event;
+#[cfg(feature = "model")]
+pub mod model;
 mod reads;
 mod sessions;
 mod storage;

@@ -1,0 +1,80 @@
+//! Messages in flight.
+
+use raft_core::message::{AppendResult, Message};
+use raft_core::replica::Role;
+use raft_core::replica::model::project_message;
+
+use crate::names::{Place, Renaming};
+use crate::print::{Transcript, mix};
+use crate::server::View;
+
+/// A message on its way.
+#[derive(Debug)]
+pub struct Packet {
+    /// Its sender.
+    pub from: Place,
+    /// Its receiver.
+    pub to: Place,
+    /// What it says.
+    pub message: Message,
+    /// The message's fingerprint, apart from who sends it to whom.
+    content: u64,
+}
+
+impl Packet {
+    pub(crate) fn new(from: Place, to: Place, message: Message) -> Packet {
+        let mut transcript = Transcript::default();
+        project_message(&message, &mut transcript);
+        let content = std::hash::Hasher::finish(&transcript);
+        Packet { from, to, message, content }
+    }
+
+    pub(crate) fn content(&self) -> u64 {
+        self.content
+    }
+
+    /// Its fingerprint after a renaming.
+    pub(crate) fn print(&self, renaming: &Renaming) -> u64 {
+        let ends = u64::from(renaming.of(self.from)) << 8 | u64::from(renaming.of(self.to));
+        mix(self.content ^ mix(ends + 1))
+    }
+
+    /// Whether two packets are the same to everyone.
+    pub(crate) fn is_like(&self, other: &Packet) -> bool {
+        (self.from, self.to, self.content) == (other.from, other.to, other.content)
+    }
+
+    /// Whether it belongs to a stream that ends with either process. The protocol's own messages may come
+    /// late, twice and to another process; what clients have passed on may not.
+    pub(crate) fn is_client_traffic(&self) -> bool {
+        matches!(
+            self.message,
+            Message::Forward { .. }
+                | Message::ForwardReply { .. }
+                | Message::ReadIndex { .. }
+                | Message::ReadIndexReply { .. }
+        )
+    }
+
+    /// Whether it can never again change anything at its receiver, whose term only grows and who leads or
+    /// stands in a term only once: an answer to a question of a past term, or a refusal that brings no later
+    /// one. To leave such a packet out joins states with the same future.
+    pub(crate) fn is_dead(&self, receiver: &View) -> bool {
+        match &self.message {
+            Message::VoteReply(reply) if reply.refusal.is_some() => reply.term <= receiver.term,
+            // A granted pre-vote names the term asked about, the one after the asker's.
+            Message::VoteReply(reply) if reply.pre_vote => reply.term <= receiver.term,
+            Message::VoteReply(reply) => {
+                reply.term < receiver.term
+                    || (reply.term == receiver.term && receiver.role != Role::Candidate)
+            }
+            Message::AppendReply(reply) if reply.result == AppendResult::StaleTerm => {
+                reply.term <= receiver.term
+            }
+            Message::AppendReply(reply) => {
+                reply.term < receiver.term || (reply.term == receiver.term && receiver.role != Role::Leader)
+            }
+            _ => false,
+        }
+    }
+}
