@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use raft_core::entry::{Entry, Payload};
 use raft_core::message::{AppendResult, Message};
+use raft_core::replica::Role;
 
 use crate::names::Place;
 use crate::packet::Packet;
+use crate::server::View;
 
 /// One step of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +29,8 @@ pub enum Kind {
     Timeout,
     /// A leader's heartbeat is due.
     Heartbeat,
-    /// A message arrives, and may arrive once more.
-    Deliver(Arc<Packet>, Again),
+    /// A message arrives; those sent before it over the same link are lost, unless it overtakes them.
+    Deliver(Arc<Packet>, Way),
     /// A client proposes its command of this number.
     Propose(u8),
     /// A client asks its question of this number.
@@ -42,19 +44,33 @@ pub enum Kind {
     },
 }
 
-/// Whether a message that arrives stays in flight.
+/// How a message comes through its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// It was delivered.
-    No,
-    /// It will come twice.
-    Yes,
+pub enum Way {
+    /// Before any that was sent later.
+    InOrder,
+    /// Before some that were sent earlier.
+    Overtaking,
+    /// For the first time of two.
+    Twice,
+}
+
+impl Kind {
+    /// Whether it is one of the faults that bounds count together, at a server that looks like this.
+    pub(crate) fn is_fault(&self, server: &View) -> bool {
+        match self {
+            Kind::Timeout => server.role == Role::Leader,
+            Kind::Deliver(_, way) => *way != Way::InOrder,
+            Kind::Crash { .. } => true,
+            Kind::Heartbeat | Kind::Propose(_) | Kind::Read(_) | Kind::Persist => false,
+        }
+    }
 }
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Kind) -> bool {
         match (self, other) {
-            (Kind::Deliver(a, again), Kind::Deliver(b, twice)) => a.is_like(b) && again == twice,
+            (Kind::Deliver(a, way), Kind::Deliver(b, other)) => a.is_like(b) && way == other,
             (Kind::Propose(a), Kind::Propose(b)) | (Kind::Read(a), Kind::Read(b)) => a == b,
             (Kind::Crash { kept }, Kind::Crash { kept: other }) => kept == other,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
@@ -68,10 +84,12 @@ impl fmt::Display for Action {
         match &self.kind {
             Kind::Timeout => write!(f, "{server} hears nobody for an election timeout")?,
             Kind::Heartbeat => write!(f, "{server} sends heartbeats")?,
-            Kind::Deliver(packet, again) => {
+            Kind::Deliver(packet, way) => {
                 write!(f, "{server} receives from {}: {}", packet.from, Told(&packet.message))?;
-                if *again == Again::Yes {
-                    write!(f, " (it will come again)")?;
+                match way {
+                    Way::InOrder => {}
+                    Way::Overtaking => write!(f, " (out of order)")?,
+                    Way::Twice => write!(f, " (it will come again)")?,
                 }
             }
             Kind::Propose(number) => write!(f, "a client proposes command {number} to {server}")?,

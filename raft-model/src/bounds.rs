@@ -13,10 +13,19 @@ pub struct Bounds {
     /// Commands that clients propose, besides the entry that opens each term.
     #[arg(long, default_value_t = 2)]
     pub entries: u8,
+    /// Messages in flight from one server to another; one more pushes the oldest out.
+    #[arg(long, default_value_t = 2)]
+    pub in_flight: u8,
     /// Heartbeats of a leader that has nothing else to say.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 0)]
     pub heartbeats: u8,
-    /// Messages delivered twice.
+    /// Faults of all the kinds below together.
+    #[arg(long, default_value_t = 1)]
+    pub faults: u8,
+    /// Messages that arrive before others sent earlier from the same server to the same server.
+    #[arg(long, default_value_t = 1)]
+    pub overtakes: u8,
+    /// Messages that arrive twice.
     #[arg(long, default_value_t = 1)]
     pub duplicates: u8,
     /// Servers that crash and start again from what is durable.
@@ -31,6 +40,14 @@ pub struct Bounds {
     /// Linearizable reads asked of a leader.
     #[arg(long, default_value_t = 0)]
     pub reads: u8,
+    /// Let requests for pre-votes travel like all messages. Without, whoever may ask for them is taken to have
+    /// been granted them: more elections, not fewer, in far fewer states.
+    #[arg(long)]
+    pub pre_votes: bool,
+    /// Keep messages in flight that can change nothing any more: more states, to see that leaving such
+    /// messages out hides nothing.
+    #[arg(long)]
+    pub keep_dead: bool,
 }
 
 impl Default for Bounds {
@@ -40,12 +57,17 @@ impl Default for Bounds {
             servers: 3,
             terms: 2,
             entries: 2,
-            heartbeats: 1,
+            in_flight: 2,
+            heartbeats: 0,
+            faults: 1,
+            overtakes: 1,
             duplicates: 1,
             crashes: 1,
             slow_disks: 1,
             step_downs: 1,
             reads: 0,
+            pre_votes: false,
+            keep_dead: false,
         }
     }
 }

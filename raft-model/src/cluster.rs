@@ -5,9 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use raft_core::message::Message;
-use raft_core::types::LogIndex;
+use raft_core::replica::Role;
+use raft_core::types::{LogIndex, Term};
 
-use crate::action::{Action, Again, Kind};
+use crate::action::{Action, Kind, Way};
 use crate::bounds::Bounds;
 use crate::model::Checked;
 use crate::names::{Place, Renaming};
@@ -18,10 +19,12 @@ use crate::properties::{self, Broken, Rule};
 use crate::server::{Input, Output, Server, Step, View, fresh_servers};
 
 /// How much of its bounds a history has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
+    pub(crate) faults: u8,
     pub(crate) entries: u8,
     pub(crate) heartbeats: u8,
+    pub(crate) overtakes: u8,
     pub(crate) duplicates: u8,
     pub(crate) crashes: u8,
     pub(crate) slow_disks: u8,
@@ -31,9 +34,31 @@ pub(crate) struct Left {
 
 impl Left {
     fn of(bounds: &Bounds) -> Left {
-        let Bounds { servers: _, terms: _, entries, heartbeats, duplicates, .. } = *bounds;
+        let Bounds { faults, entries, heartbeats, overtakes, duplicates, .. } = *bounds;
         let Bounds { crashes, slow_disks, step_downs, reads, .. } = *bounds;
-        Left { entries, heartbeats, duplicates, crashes, slow_disks, step_downs, reads }
+        let left = Left {
+            faults,
+            entries,
+            heartbeats,
+            overtakes,
+            duplicates,
+            crashes,
+            slow_disks,
+            step_downs,
+            reads,
+        };
+        if faults > 0 { left } else { Left { entries, heartbeats, reads, ..Left::default() } }
+    }
+}
+
+impl Left {
+    /// Where no fault is left, none of any kind is.
+    fn count_fault(&mut self) {
+        self.faults = self.faults.saturating_sub(1);
+        if self.faults == 0 {
+            let Left { entries, heartbeats, reads, .. } = *self;
+            *self = Left { entries, heartbeats, reads, ..Left::default() };
+        }
     }
 }
 
@@ -44,6 +69,8 @@ pub struct Cluster {
     pub(crate) packets: Vec<Arc<Packet>>,
     pub(crate) left: Left,
     past: Arc<Past>,
+    /// The fingerprints of the past after each renaming.
+    past_prints: Arc<[u64]>,
     /// The rule that the last step broke.
     pub(crate) broken: Option<Broken>,
     /// Its fingerprint, the same after every renaming of the servers.
@@ -78,9 +105,11 @@ impl Cluster {
             packets: Vec::new(),
             left: Left::of(bounds),
             past: Arc::default(),
+            past_prints: Arc::from([]),
             broken: None,
             print: 0,
         };
+        cluster.note_past(renamings);
         cluster.print = cluster.fingerprint(renamings);
         cluster
     }
@@ -114,6 +143,25 @@ impl Cluster {
         Arc::make_mut(&mut self.past)
     }
 
+    fn note_past(&mut self, renamings: &[Renaming]) {
+        self.past_prints = renamings.iter().map(|renaming| self.past.print(renaming)).collect();
+    }
+
+    /// A vote that recovery would find, or that lies before a term that it would, needs no other memory.
+    fn forget_what_is_durable(&mut self) {
+        let is_durable = |voter: Place, term: Term, candidate: Place| {
+            let View { durable_term, durable_vote, .. } = self.view(voter);
+            *durable_term > term || (*durable_term == term && *durable_vote == Some(candidate))
+        };
+        let votes = &self.past.votes;
+        if votes.iter().any(|((voter, term), candidate)| is_durable(*voter, *term, *candidate)) {
+            let kept =
+                votes.iter().filter(|((voter, term), candidate)| !is_durable(*voter, *term, **candidate));
+            let kept = kept.map(|(vote, candidate)| (*vote, *candidate)).collect();
+            self.past_mut().votes = kept;
+        }
+    }
+
     /// The least of its fingerprints after all renamings. Where a packet stands does not matter.
     fn fingerprint(&self, renamings: &[Renaming]) -> u64 {
         let left = {
@@ -123,9 +171,12 @@ impl Cluster {
         };
         let print = |(nth, renaming): (usize, &Renaming)| {
             let servers = self.servers.iter().map(|server| mix(server.prints[nth]));
-            let packets = self.packets.iter().map(|packet| packet.print(renaming));
+            let packets = self.packets.iter().enumerate().map(|(at, packet)| {
+                let ahead = self.packets[..at].iter().filter(|other| other.same_link(packet)).count();
+                mix(packet.print(renaming) ^ ahead as u64)
+            });
             let sum = servers.chain(packets).fold(0u64, u64::wrapping_add);
-            mix(sum ^ mix(left ^ mix(self.past.print(renaming))))
+            mix(sum ^ mix(left ^ mix(self.past_prints[nth])))
         };
         renamings.iter().enumerate().map(print).min().unwrap_or_default()
     }
@@ -134,7 +185,7 @@ impl Cluster {
     pub(crate) fn next(&self, model: &Checked, action: &Action) -> Option<Cluster> {
         let server = action.server;
         let before = self.server(server);
-        let input = self.input(action);
+        let input = input(model.bounds(), action);
         let step = model.step(before, &input, !action.slow);
         let quiet = step.server.key == before.key && step.outputs.is_empty() && step.failed.is_none();
         // A message that changes nothing may as well stay in flight, and a disk that had nothing to do is
@@ -144,55 +195,68 @@ impl Cluster {
         }
         let mut next = self.clone();
         next.spend(action, before);
-        if let Kind::Deliver(packet, Again::No) = &action.kind {
-            next.take(packet);
+        if let Kind::Deliver(packet, way) = &action.kind {
+            next.take(packet, *way);
         }
-        let verdict = next.absorb(server, &step, before, &input);
+        let verdict = next.absorb(model, server, &step, before, &input);
         let verdict = verdict.and_then(|()| match action.kind {
             Kind::Crash { .. } => next.tell_peers(model, server),
             _ => Ok(()),
         });
         next.broken = verdict.err();
+        next.forget_what_is_durable();
+        if *next.past != *self.past {
+            next.note_past(model.renamings());
+        }
         next.print = next.fingerprint(model.renamings());
         Some(next)
-    }
-
-    fn input(&self, action: &Action) -> Input {
-        match &action.kind {
-            Kind::Timeout => Input::Timeout,
-            Kind::Heartbeat => Input::Heartbeat,
-            Kind::Deliver(packet, _) => Input::Receive(Arc::clone(packet)),
-            Kind::Propose(number) => Input::Propose(u64::from(*number)),
-            Kind::Read(number) => Input::Read(u64::from(*number)),
-            Kind::Persist => Input::Persist,
-            Kind::Crash { kept } => Input::Restart { kept: *kept },
-        }
     }
 
     /// Counts an action against its bounds.
     fn spend(&mut self, action: &Action, before: &Server) {
         let left = &mut self.left;
+        let slow = action.slow && !before.waits_for_disk();
+        let count = match &action.kind {
+            Kind::Timeout if before.view.role == Role::Leader => Some(&mut left.step_downs),
+            Kind::Deliver(_, Way::Twice) => Some(&mut left.duplicates),
+            Kind::Deliver(_, Way::Overtaking) => Some(&mut left.overtakes),
+            Kind::Crash { .. } => Some(&mut left.crashes),
+            _ => None,
+        };
+        let mut faults = u8::from(slow) + u8::from(count.is_some());
+        left.slow_disks -= u8::from(slow);
+        if let Some(count) = count {
+            *count -= 1;
+        }
         match &action.kind {
-            Kind::Timeout if before.view.role == raft_core::replica::Role::Leader => left.step_downs -= 1,
             Kind::Heartbeat => left.heartbeats -= 1,
-            Kind::Deliver(_, Again::Yes) => left.duplicates -= 1,
             Kind::Propose(_) => left.entries -= 1,
             Kind::Read(_) => {
                 left.reads -= 1;
                 let acknowledged = self.past.acknowledged;
                 self.past_mut().reads.push(acknowledged);
             }
-            Kind::Crash { .. } => left.crashes -= 1,
-            Kind::Timeout | Kind::Deliver(..) | Kind::Persist => {}
+            _ => {}
         }
-        if action.slow && !before.waits_for_disk() {
-            self.left.slow_disks -= 1;
+        while faults > 0 {
+            faults -= 1;
+            self.left.count_fault();
         }
     }
 
-    fn take(&mut self, packet: &Packet) {
+    /// A message leaves its link.
+    fn take(&mut self, packet: &Packet, way: Way) {
         let at = self.packets.iter().position(|other| other.is_like(packet)).expect("it is in flight");
-        self.packets.remove(at);
+        let mut position = 0;
+        self.packets.retain(|other| {
+            let (earlier, this) = (position < at && other.same_link(packet), position == at);
+            position += 1;
+            match way {
+                Way::InOrder => !earlier && !this,
+                Way::Overtaking => !this,
+                Way::Twice => !earlier,
+            }
+        });
     }
 
     /// Streams to a server that has crashed end and are made anew, with no more in them than introductions.
@@ -205,25 +269,36 @@ impl Cluster {
                 let before = Arc::clone(self.server(peer));
                 let input = Input::Restarted(crashed);
                 let step = model.step(&before, &input, !before.waits_for_disk());
-                self.absorb(peer, &step, &before, &input)?;
+                self.absorb(model, peer, &step, &before, &input)?;
             }
         }
         Ok(())
     }
 
     /// Takes a step's outcome in, and checks it.
-    fn absorb(&mut self, server: Place, step: &Step, before: &Server, input: &Input) -> Result<(), Broken> {
+    fn absorb(
+        &mut self,
+        model: &Checked,
+        server: Place,
+        step: &Step,
+        before: &Server,
+        input: &Input,
+    ) -> Result<(), Broken> {
         let broken = |rule, how: &str| Broken { rule, how: how.to_owned() };
         if let Some(failed) = &step.failed {
             return Err(broken(Rule::Assertions, &format!("{server}: {failed}")));
         }
         self.servers[server.at()] = Arc::clone(&step.server);
         let view = &step.server.view;
-        self.packets.retain(|packet| packet.to != server || !packet.is_dead(view));
+        let (bounds, servers) = (model.bounds(), &self.servers);
+        self.packets.retain(|packet| {
+            let ends = packet.from == server || packet.to == server;
+            !ends || !packet.is_dead(&servers[packet.from.at()].view, &servers[packet.to.at()].view, bounds)
+        });
         let mut answers = Ok(());
         for output in &step.outputs {
             match output {
-                Output::Send(packet) => self.send(packet)?,
+                Output::Send(packet) => self.send(packet, before, model.bounds())?,
                 Output::Done { .. } | Output::Found { .. } if answers.is_err() => {}
                 Output::Done { index } => answers = self.acknowledge(*index),
                 Output::Found { seen } => answers = self.answer_read(*seen),
@@ -238,7 +313,7 @@ impl Cluster {
         answers
     }
 
-    fn send(&mut self, packet: &Arc<Packet>) -> Result<(), Broken> {
+    fn send(&mut self, packet: &Arc<Packet>, before: &Server, bounds: &Bounds) -> Result<(), Broken> {
         let vote = match &packet.message {
             Message::RequestVote(r) if !r.pre_vote => Some((r.term, packet.from)),
             Message::VoteReply(r) if !r.pre_vote && r.refusal.is_none() => Some((r.term, packet.to)),
@@ -246,7 +321,8 @@ impl Cluster {
         };
         if let Some((term, candidate)) = vote {
             let voter = packet.from;
-            let first = self.past.votes.get(&(voter, term)).copied();
+            let durable = before.view.durable_vote.filter(|_| before.view.durable_term == term);
+            let first = self.past.votes.get(&(voter, term)).copied().or(durable);
             if let Some(first) = first.filter(|first| *first != candidate) {
                 let how = format!("{voter} voted for {first} and for {candidate} in term {term}");
                 return Err(Broken { rule: Rule::OneVote, how });
@@ -255,9 +331,20 @@ impl Cluster {
                 self.past_mut().votes.insert((voter, term), candidate);
             }
         }
-        if !packet.is_dead(self.view(packet.to)) {
-            self.packets.push(Arc::clone(packet));
+        if packet.is_dead(self.view(packet.from), self.view(packet.to), bounds) {
+            return Ok(());
         }
+        let mut link = self.packets.iter().enumerate().filter(|(_, other)| other.same_link(packet));
+        let (oldest, count) = (link.next().map(|(at, _)| at), link.clone().count() + 1);
+        let newest = link.last().map(|(at, _)| at).or(oldest);
+        // The same message twice in a row brings nothing that once does not.
+        if newest.is_some_and(|at| self.packets[at].is_like(packet)) {
+            return Ok(());
+        }
+        if let Some(oldest) = oldest.filter(|_| count >= usize::from(bounds.in_flight)) {
+            self.packets.remove(oldest);
+        }
+        self.packets.push(Arc::clone(packet));
         Ok(())
     }
 
@@ -296,4 +383,16 @@ fn harmless_pre_vote(server: Place, before: &View, after: &View, input: &Input) 
         return Err(Broken { rule: Rule::HarmlessPreVote, how });
     }
     Ok(())
+}
+
+fn input(bounds: &Bounds, action: &Action) -> Input {
+    match &action.kind {
+        Kind::Timeout => Input::Timeout { pre_votes: bounds.pre_votes },
+        Kind::Heartbeat => Input::Heartbeat,
+        Kind::Deliver(packet, _) => Input::Receive(Arc::clone(packet)),
+        Kind::Propose(number) => Input::Propose(u64::from(*number)),
+        Kind::Read(number) => Input::Read(u64::from(*number)),
+        Kind::Persist => Input::Persist,
+        Kind::Crash { kept } => Input::Restart { kept: *kept },
+    }
 }

@@ -32,7 +32,7 @@ mod properties;
 mod report;
 mod server;
 
-pub use action::{Action, Again, Kind};
+pub use action::{Action, Kind, Way};
 pub use bounds::Bounds;
 pub use cluster::Cluster;
 pub use model::Checked;

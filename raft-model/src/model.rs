@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use raft_core::replica::Role;
 use stateright::{Model, Property};
 
-use crate::action::{Action, Again, Kind};
+use crate::action::{Action, Kind, Way};
 use crate::bounds::Bounds;
 use crate::cluster::Cluster;
 use crate::names::{Place, Renaming};
@@ -78,14 +78,17 @@ impl Checked {
         if leads && left.reads > 0 && cluster.past().reads.is_empty() {
             kinds.push(Kind::Read(self.bounds.reads - left.reads + 1));
         }
-        let mine: Vec<_> = cluster.packets.iter().filter(|packet| packet.to == place).collect();
-        for (nth, packet) in mine.iter().enumerate() {
-            if mine[..nth].iter().any(|earlier| earlier.is_like(packet)) {
+        for (at, packet) in cluster.packets.iter().enumerate().filter(|(_, packet)| packet.to == place) {
+            let mut deliver = |way| kinds.push(Kind::Deliver(Arc::clone(packet), way));
+            deliver(Way::InOrder);
+            if packet.is_client_traffic() {
                 continue;
             }
-            kinds.push(Kind::Deliver(Arc::clone(packet), Again::No));
-            if left.duplicates > 0 && !packet.is_client_traffic() {
-                kinds.push(Kind::Deliver(Arc::clone(packet), Again::Yes));
+            if left.duplicates > 0 {
+                deliver(Way::Twice);
+            }
+            if left.overtakes > 0 && cluster.packets[..at].iter().any(|other| other.same_link(packet)) {
+                deliver(Way::Overtaking);
             }
         }
         kinds
@@ -112,7 +115,9 @@ impl Model for Checked {
                 if !waits {
                     actions.push(Action { server: place, kind: kind.clone(), slow: false });
                 }
-                if waits || cluster.left.slow_disks > 0 {
+                // Two faults in one step take two of them.
+                let faults = u8::from(kind.is_fault(&server.view)) + 1;
+                if waits || (cluster.left.slow_disks > 0 && cluster.left.faults >= faults) {
                     actions.push(Action { server: place, kind, slow: true });
                 }
             }

@@ -40,19 +40,17 @@ impl std::fmt::Display for Place {
 
 /// One way to rename the servers: who gets which number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renaming(Vec<u8>);
+pub(crate) struct Renaming(Vec<u8>);
 
 impl Renaming {
     /// The number a server gets.
-    #[must_use]
-    pub fn of(&self, place: Place) -> u8 {
+    pub(crate) fn of(&self, place: Place) -> u8 {
         self.0[place.at()]
     }
 
     /// All renamings of so many servers; the first leaves everything as it is. Servers start alike and
     /// follow the same rules, so states that a renaming makes equal have futures that it makes equal.
-    #[must_use]
-    pub fn all(servers: u8) -> Vec<Renaming> {
+    pub(crate) fn all(servers: u8) -> Vec<Renaming> {
         let mut all = vec![vec![]];
         for next in 0..servers {
             all = all

@@ -4,6 +4,7 @@ use raft_core::message::{AppendResult, Message};
 use raft_core::replica::Role;
 use raft_core::replica::model::project_message;
 
+use crate::bounds::Bounds;
 use crate::names::{Place, Renaming};
 use crate::print::{Transcript, mix};
 use crate::server::View;
@@ -44,6 +45,11 @@ impl Packet {
         (self.from, self.to, self.content) == (other.from, other.to, other.content)
     }
 
+    /// Whether both go from the same server to the same server.
+    pub(crate) fn same_link(&self, other: &Packet) -> bool {
+        (self.from, self.to) == (other.from, other.to)
+    }
+
     /// Whether it belongs to a stream that ends with either process. The protocol's own messages may come
     /// late, twice and to another process; what clients have passed on may not.
     pub(crate) fn is_client_traffic(&self) -> bool {
@@ -56,24 +62,33 @@ impl Packet {
         )
     }
 
-    /// Whether it can never again change anything at its receiver, whose term only grows and who leads or
-    /// stands in a term only once: an answer to a question of a past term, or a refusal that brings no later
-    /// one. To leave such a packet out joins states with the same future.
-    pub(crate) fn is_dead(&self, receiver: &View) -> bool {
+    /// Whether it can never again change anything: an answer to a question of a past term, a refusal that
+    /// brings no later term, a question whose answer is such a refusal. Terms only grow, but for those a crash
+    /// takes back because they were not durable; and a server leads or stands in a term only once. To leave
+    /// such a packet out joins states with the same future.
+    pub(crate) fn is_dead(&self, sender: &View, receiver: &View, bounds: &Bounds) -> bool {
+        // Within the bounds, the sender can learn of no later term.
+        let knows_last_term = sender.durable_term.0 >= bounds.terms;
         match &self.message {
-            Message::VoteReply(reply) if reply.refusal.is_some() => reply.term <= receiver.term,
+            _ if bounds.keep_dead => false,
+            Message::VoteReply(reply) if reply.refusal.is_some() => reply.term <= receiver.durable_term,
             // A granted pre-vote names the term asked about, the one after the asker's.
-            Message::VoteReply(reply) if reply.pre_vote => reply.term <= receiver.term,
+            Message::VoteReply(reply) if reply.pre_vote => reply.term <= receiver.durable_term,
             Message::VoteReply(reply) => {
                 reply.term < receiver.term
                     || (reply.term == receiver.term && receiver.role != Role::Candidate)
             }
             Message::AppendReply(reply) if reply.result == AppendResult::StaleTerm => {
-                reply.term <= receiver.term
+                reply.term <= receiver.durable_term
             }
             Message::AppendReply(reply) => {
                 reply.term < receiver.term || (reply.term == receiver.term && receiver.role != Role::Leader)
             }
+            Message::RequestVote(request) if !request.pre_vote => {
+                let decided = receiver.durable_vote.is_some() && receiver.durable_term == request.term;
+                knows_last_term && (decided || receiver.durable_term > request.term)
+            }
+            Message::AppendEntries(append) => knows_last_term && append.term < receiver.durable_term,
             _ => false,
         }
     }

@@ -47,7 +47,10 @@ impl Past {
             project_entry(entry, &mut out);
             since.hash(&mut out);
         }
-        (executed, acknowledged, reads, answered).hash(&mut out);
+        // What was executed is what is committed, so far.
+        (executed.len(), reads, answered).hash(&mut out);
+        // Only reads are held against it.
+        acknowledged.hash(&mut out);
         out.finish()
     }
 }

@@ -115,13 +115,13 @@ fn counterexample(rule: &'static str, path: Path<Cluster, Action>) -> Counterexa
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bounds { servers, terms, entries, heartbeats, duplicates, .. } = &self.bounds;
-        let Bounds { crashes, slow_disks, step_downs, reads, .. } = &self.bounds;
+        let Bounds { servers, terms, entries, in_flight, heartbeats, overtakes, .. } = &self.bounds;
+        let Bounds { faults, duplicates, crashes, slow_disks, step_downs, reads, .. } = &self.bounds;
         writeln!(
             f,
-            "bounds: {servers} servers, {terms} terms, {entries} entries, {crashes} crashes, {duplicates} \
-             duplicates, {slow_disks} slow disks, {heartbeats} heartbeats, {step_downs} step-downs, {reads} \
-             reads; loss and reordering without bound"
+            "bounds: {servers} servers, {terms} terms, {entries} entries, {heartbeats} heartbeats, {reads} reads, \
+             {in_flight} messages in flight a link; loss without bound; {faults} of: {crashes} crashes, \
+             {overtakes} overtakes, {duplicates} duplicates, {slow_disks} slow disks, {step_downs} step-downs"
         )?;
         let (generated, unique, depth, steps) = (self.generated, self.unique, self.depth, self.steps);
         let seconds = self.took.as_secs_f64();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use raft_core::consensus::{Configuration, Timing};
 use raft_core::entry::{Command, Entry};
 use raft_core::log::{Identity, Record, create};
-use raft_core::message::{Hello, Message};
+use raft_core::message::{Hello, Message, VoteReply};
 use raft_core::replica::{Action, Consistency, Event, Options, Replica, Reply, Role, Stored, Token};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -30,7 +30,10 @@ pub(crate) const READS: u64 = 1000;
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     /// No leader was heard for an election timeout; a leader heard no majority.
-    Timeout,
+    Timeout {
+        /// Whether pre-votes are asked for, or taken as granted.
+        pre_votes: bool,
+    },
     /// A heartbeat is due.
     Heartbeat,
     Receive(Arc<Packet>),
@@ -69,6 +72,10 @@ pub struct View {
     pub term: Term,
     /// Whom it voted for.
     pub voted_for: Option<Place>,
+    /// Its term as recovery would find it.
+    pub durable_term: Term,
+    /// Its vote in that term as recovery would find it.
+    pub durable_vote: Option<Place>,
     /// Its log.
     pub log: Vec<Entry>,
     /// Its commit index.
@@ -179,6 +186,7 @@ impl Server {
             history,
             outputs: Vec::new(),
             spoke_too_soon: None,
+            asks_pre_votes: true,
         }
     }
 }
@@ -191,6 +199,8 @@ struct Work {
     history: History,
     outputs: Vec<Output>,
     spoke_too_soon: Option<String>,
+    /// Whether requests for pre-votes are sent; if not, they were granted already.
+    asks_pre_votes: bool,
 }
 
 impl Work {
@@ -200,7 +210,8 @@ impl Work {
         let configuration = Configuration::new(members(servers));
         let options = Options { configuration, timing: Timing::default(), seed: 0, now: NOW };
         let replica = Replica::new(stored, Box::new(history.clone()), options);
-        Work { place, replica, disk, history, outputs: Vec::new(), spoke_too_soon: None }
+        let outputs = Vec::new();
+        Work { place, replica, disk, history, outputs, spoke_too_soon: None, asks_pre_votes: true }
     }
 
     fn finish(mut self, renamings: &[Renaming]) -> Server {
@@ -220,6 +231,8 @@ impl Work {
             role: consensus.role(),
             term: consensus.term(),
             voted_for: consensus.hard_state().voted_for.as_ref().map(Place::of),
+            durable_term: self.disk.durable().hard_state.term,
+            durable_vote: self.disk.durable().hard_state.voted_for.as_ref().map(Place::of),
             log: log.range(log.first_index()..=log.last_index()).cloned().collect(),
             commit_index: consensus.commit_index(),
             last_applied: self.replica.last_applied(),
@@ -238,7 +251,12 @@ impl Work {
     fn input(&mut self, input: &Input, servers: u8) {
         let timing = Timing::default();
         match input {
-            Input::Timeout => self.replica.step(NOW + timing.election_timeout_max, Event::Tick),
+            Input::Timeout { pre_votes } => {
+                self.replica.step(NOW + timing.election_timeout_max, Event::Tick);
+                if !pre_votes {
+                    self.grant_pre_votes(servers);
+                }
+            }
             Input::Heartbeat => self.replica.step(NOW + timing.heartbeat_interval, Event::Tick),
             Input::Receive(packet) => self.receive(packet.from, packet.message.clone()),
             Input::Propose(number) => {
@@ -272,6 +290,18 @@ impl Work {
 
     fn receive(&mut self, from: Place, message: Message) {
         self.at_once(Event::Received { from: from.id(), incarnation: incarnation(from), message });
+    }
+
+    /// The pre-candidate gets what it asks for.
+    fn grant_pre_votes(&mut self, servers: u8) {
+        for peer in Place::all(servers) {
+            let consensus = self.replica.consensus();
+            if consensus.role() == Role::PreCandidate && peer != self.place {
+                let reply = VoteReply { term: consensus.term().next(), pre_vote: true, refusal: None };
+                self.receive(peer, Message::VoteReply(reply));
+                self.asks_pre_votes = false;
+            }
+        }
     }
 
     fn meet_all(&mut self, servers: u8) {
@@ -311,6 +341,8 @@ impl Work {
         match action {
             // Introductions are exchanged when the stream opens.
             Action::Send { message: Message::Hello(_) | Message::Welcome { .. }, .. } => {}
+            Action::Send { message: Message::RequestVote(request), .. }
+                if request.pre_vote && !self.asks_pre_votes => {}
             Action::Send { to, message } => {
                 let to = Place::of(&to);
                 let too_soon = durable::said_too_soon(self.place, to, &message, &self.replica, &self.disk);
@@ -338,7 +370,7 @@ impl Input {
     /// Two inputs with the same print have the same effect on a server.
     pub(crate) fn print(&self) -> u64 {
         let transcript = match self {
-            Input::Timeout => Transcript::of(0u8),
+            Input::Timeout { pre_votes } => Transcript::of((0u8, pre_votes)),
             Input::Heartbeat => Transcript::of(1u8),
             Input::Receive(packet) => Transcript::of((2u8, packet.from, packet.content())),
             Input::Propose(number) => Transcript::of((3u8, number)),

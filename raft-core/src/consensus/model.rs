@@ -5,6 +5,7 @@ use core::hash::{Hash, Hasher};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::progress::Pace;
 use super::{Consensus, Following, Leadership, RoleState, Votes};
 use crate::entry::{Entry, Payload};
 use crate::message::{AppendEntries, Message, VoteReply};
@@ -100,10 +101,18 @@ fn project_leadership(leadership: &Leadership, names: Names<'_>, mut out: &mut d
     (3u8, term_start, round, transfer.is_some()).hash(&mut out);
     let mut of_peers: alloc::vec::Vec<_> = progress
         .iter()
-        .map(|(id, p)| (names(id), p.match_index, p.next_index, &p.pace, p.answered, p.round))
+        .map(|(id, p)| (names(id), p.match_index, p.next_index, project_pace(&p.pace), p.round))
         .collect();
     of_peers.sort_unstable_by_key(|(name, ..)| *name);
     of_peers.hash(&mut out);
+}
+
+/// How many bytes are in flight makes no difference before they are millions.
+fn project_pace(pace: &Pace) -> u8 {
+    match pace {
+        Pace::Probe { waiting } => u8::from(*waiting),
+        Pace::Replicate(_) => 2,
+    }
 }
 
 /// All of an entry but which cluster and which members the first one names: both never change.
