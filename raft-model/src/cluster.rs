@@ -244,19 +244,18 @@ impl Cluster {
         }
     }
 
-    /// A message leaves its link.
-    fn take(&mut self, packet: &Packet, way: Way) {
+    /// A message leaves its link. One that comes twice goes to its end.
+    fn take(&mut self, packet: &Arc<Packet>, way: Way) {
         let at = self.packets.iter().position(|other| other.is_like(packet)).expect("it is in flight");
         let mut position = 0;
         self.packets.retain(|other| {
             let (earlier, this) = (position < at && other.same_link(packet), position == at);
             position += 1;
-            match way {
-                Way::InOrder => !earlier && !this,
-                Way::Overtaking => !this,
-                Way::Twice => !earlier,
-            }
+            !this && (!earlier || way == Way::Overtaking)
         });
+        if way == Way::Twice {
+            self.packets.push(Arc::clone(packet));
+        }
     }
 
     /// Streams to a server that has crashed end and are made anew, with no more in them than introductions.

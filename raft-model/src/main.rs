@@ -15,8 +15,8 @@ struct Arguments {
     /// Threads that explore.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
     threads: usize,
-    /// Stop after so many states. A million different ones take about 250 MiB of memory.
-    #[arg(long, default_value_t = 50_000_000)]
+    /// Stop after generating so many states, repetitions included. Ten million take about 1.2 GiB of memory.
+    #[arg(long, default_value_t = 40_000_000)]
     max_states: usize,
     /// Plant this bug first, and stop at the first counterexample.
     #[cfg(feature = "seeded-bugs")]

@@ -96,6 +96,7 @@ fn project_votes(votes: &Votes, names: Names<'_>) -> (u64, bool) {
     (project_names(granted, names), *transfer)
 }
 
+/// Whether a follower has answered yet only decides to whom leadership is handed over.
 fn project_leadership(leadership: &Leadership, names: Names<'_>, mut out: &mut dyn Hasher) {
     let Leadership { progress, term_start, round, transfer } = leadership;
     (3u8, term_start, round, transfer.is_some()).hash(&mut out);

@@ -26,7 +26,7 @@ pub struct Progress {
 }
 
 /// How a follower is fed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// The last common entry is being sought: one message at a time, repeated with the heartbeat.
     Probe {
@@ -38,7 +38,7 @@ pub enum Pace {
 }
 
 /// What was sent and not answered yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
     sent: VecDeque<(LogIndex, usize)>,
     bytes: usize,
