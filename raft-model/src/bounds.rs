@@ -25,7 +25,7 @@ pub struct Bounds {
     /// Messages that arrive before others sent earlier from the same server to the same server.
     #[arg(long, default_value_t = 1)]
     pub overtakes: u8,
-    /// Messages that arrive twice.
+    /// Messages that arrive twice, the second time behind all that is in flight.
     #[arg(long, default_value_t = 1)]
     pub duplicates: u8,
     /// Servers that crash and start again from what is durable.
@@ -40,8 +40,8 @@ pub struct Bounds {
     /// Linearizable reads asked of a leader.
     #[arg(long, default_value_t = 0)]
     pub reads: u8,
-    /// Let requests for pre-votes travel like all messages. Without, whoever may ask for them is taken to have
-    /// been granted them: more elections, not fewer, in far fewer states.
+    /// Let requests for pre-votes travel like all messages. Without, whoever may ask for them is taken to
+    /// have been granted them: more elections, not fewer, in far fewer states.
     #[arg(long)]
     pub pre_votes: bool,
     /// Keep messages in flight that can change nothing any more: more states, to see that leaving such

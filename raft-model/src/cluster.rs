@@ -114,6 +114,10 @@ impl Cluster {
         cluster
     }
 
+    pub(crate) fn print(&self) -> u64 {
+        self.print
+    }
+
     pub(crate) fn server(&self, place: Place) -> &Arc<Server> {
         &self.servers[place.at()]
     }
@@ -335,7 +339,7 @@ impl Cluster {
         }
         let mut link = self.packets.iter().enumerate().filter(|(_, other)| other.same_link(packet));
         let (oldest, count) = (link.next().map(|(at, _)| at), link.clone().count() + 1);
-        let newest = link.last().map(|(at, _)| at).or(oldest);
+        let newest = link.next_back().map(|(at, _)| at).or(oldest);
         // The same message twice in a row brings nothing that once does not.
         if newest.is_some_and(|at| self.packets[at].is_like(packet)) {
             return Ok(());

@@ -1,9 +1,9 @@
 //! Model checking of the shipped replica.
 //!
-//! Every state holds real [`raft_core::replica::Replica`]s, each with the log that the shipped writer laid out on
-//! a disk of its own and that the shipped recovery reads after a crash. The checker (stateright) goes through
-//! everything that can happen to them within [`Bounds`]. `docs/model-checking.md` says what that covers and
-//! what it does not.
+//! Every state holds real [`raft_core::replica::Replica`]s, each with the log that the shipped writer laid
+//! out on a disk of its own and that the shipped recovery reads after a crash. The checker (stateright) goes
+//! through everything that can happen to them within [`Bounds`]. `docs/model-checking.md` says what that
+//! covers and what it does not.
 //!
 //! | file | what it answers |
 //! | --- | --- |

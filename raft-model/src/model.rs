@@ -21,13 +21,20 @@ pub struct Checked {
     /// What a server does next depends on its state and on what happens, not on the rest of the cluster:
     /// each such step is run once.
     steps: DashMap<(u128, u64), Arc<Step>>,
+    /// The state in which each rule was first seen broken. The checker would report the last.
+    first: DashMap<Rule, u64>,
 }
 
 impl Checked {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Checked {
-        Checked { bounds, renamings: Renaming::all(bounds.servers), steps: DashMap::new() }
+        Checked {
+            bounds,
+            renamings: Renaming::all(bounds.servers),
+            steps: DashMap::new(),
+            first: DashMap::new(),
+        }
     }
 
     /// How far it looks.
@@ -56,6 +63,11 @@ impl Checked {
         let step = Arc::new(server.step(input, disk_answers, &self.renamings));
         self.steps.insert(key, Arc::clone(&step));
         step
+    }
+
+    fn is_first_broken(&self, rule: Rule, cluster: &Cluster) -> bool {
+        let broken = cluster.broken.as_ref().is_some_and(|broken| broken.rule == rule);
+        broken && *self.first.entry(rule).or_insert(cluster.print()) == cluster.print()
     }
 
     /// What may happen to one server.
@@ -164,8 +176,8 @@ impl Model for Checked {
 fn rules() -> Vec<Property<Checked>> {
     macro_rules! never_broken {
         ($($rule:ident),+) => {
-            vec![$(Property::always(Rule::$rule.name(), |_, cluster: &Cluster| {
-                cluster.broken.as_ref().is_none_or(|broken| broken.rule != Rule::$rule)
+            vec![$(Property::always(Rule::$rule.name(), |model: &Checked, cluster: &Cluster| {
+                !model.is_first_broken(Rule::$rule, cluster)
             })),+]
         };
     }

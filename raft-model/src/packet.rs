@@ -63,9 +63,9 @@ impl Packet {
     }
 
     /// Whether it can never again change anything: an answer to a question of a past term, a refusal that
-    /// brings no later term, a question whose answer is such a refusal. Terms only grow, but for those a crash
-    /// takes back because they were not durable; and a server leads or stands in a term only once. To leave
-    /// such a packet out joins states with the same future.
+    /// brings no later term, a question whose answer is such a refusal. Terms only grow, but for those that
+    /// a crash takes back because they were not durable; a server leads or stands in a term only once. To
+    /// leave such a packet out joins states with the same future.
     pub(crate) fn is_dead(&self, sender: &View, receiver: &View, bounds: &Bounds) -> bool {
         // Within the bounds, the sender can learn of no later term.
         let knows_last_term = sender.durable_term.0 >= bounds.terms;

@@ -38,7 +38,7 @@ fn pre_votes_in_flight() {
     assert!(!report.never_seen.contains(&"every term has a leader"), "{report}");
 }
 
-/// Leaving dead messages out joins states and hides none: what can be elected, committed and seen is the same.
+/// Leaving dead messages out joins states and hides none: what can be elected and committed is the same.
 #[test]
 fn dead_messages_make_no_difference() {
     let bounds = Bounds { entries: 1, faults: 0, ..Bounds::default() };

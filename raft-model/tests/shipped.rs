@@ -1,4 +1,4 @@
-//! What ships has no bug to plant: neither the server alone nor anything built beside it turns the feature on.
+//! What ships has no bug to plant: neither the server alone nor what is built beside it turns that on.
 
 use std::path::Path;
 use std::process::Command;

@@ -16,8 +16,8 @@ pub(crate) type Names<'a> = &'a dyn Fn(&NodeId) -> u8;
 
 impl Consensus {
     /// Makes the moment `now`, and every memory of an earlier one as old as it may be: no leader was heard
-    /// lately, nothing is due yet. The random source starts over: it decides timeouts, which are forgotten here,
-    /// and a cluster's id, of which there is then only one.
+    /// lately, nothing is due yet. The random source starts over: it decides timeouts, which are forgotten
+    /// here, and a cluster's id, of which there is then only one.
     pub(crate) fn forget_time(&mut self, now: Time) {
         self.now = now;
         self.rng = ChaCha8Rng::seed_from_u64(0);

@@ -54,9 +54,9 @@ impl Replica {
         }
     }
 
-    /// Feeds the hasher what later steps depend on, with servers renamed. Left out are: what never changes, what
-    /// [`Replica::forget_time`] makes the same, the state machine and the sessions (both follow from the log
-    /// up to `last_applied`), how many batches and frames were written and where they lie (only their
+    /// Feeds the hasher what later steps depend on, with servers renamed. Left out are: what never changes,
+    /// what [`Replica::forget_time`] makes the same, the state machine and the sessions (both follow from
+    /// the log up to `last_applied`), how many batches and frames were written and where they lie (only their
     /// order and what they hold matters), and what only an operator reads.
     pub fn project(&self, names: &dyn Fn(&NodeId) -> u8, mut out: &mut dyn Hasher) {
         let Replica {
