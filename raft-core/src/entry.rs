@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::types::{ClusterId, LogIndex, NodeId, Term};
 
 /// One entry of the replicated log (paper §5.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Its position.
     pub index: LogIndex,
@@ -37,7 +37,7 @@ impl Entry {
 }
 
 /// The kinds of entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// Starts a leader's term, so that it may commit what came before (paper §8, §5.4.2).
     Noop,
@@ -48,7 +48,7 @@ pub enum Payload {
 }
 
 /// What the first leader writes as entry 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Genesis {
     /// The new cluster's id.
     pub cluster_id: ClusterId,
@@ -57,7 +57,7 @@ pub struct Genesis {
 }
 
 /// A command for the state machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Command {
     /// Makes a retried command take effect once (dissertation §6.3).
     pub session: Option<SessionStep>,
@@ -66,7 +66,7 @@ pub struct Command {
 }
 
 /// Names one command of one client, so that its repetition is recognised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionStep {
     /// Who asks.
     pub client: ClientId,
@@ -75,7 +75,7 @@ pub struct SessionStep {
 }
 
 /// How a client numbers its commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sequence {
     /// The client id was made for this one command (an `Idempotency-Key` alone).
     Only,

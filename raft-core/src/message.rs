@@ -9,7 +9,7 @@ use crate::entry::{Command, Entry};
 use crate::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, Term};
 
 /// One message. Every kind but the introductions carries the sender's term where the paper says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// A server introduces itself on a new connection.
     Hello(Hello),
@@ -88,7 +88,7 @@ impl Message {
 pub struct RequestId(pub u64);
 
 /// An introduction. The connection already says who it comes from, and which incarnation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's cluster, once it has one.
     pub cluster_id: Option<ClusterId>,
@@ -97,7 +97,7 @@ pub struct Hello {
 }
 
 /// Why an introduction was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Unwelcome {
     /// The receiver is known by another incarnation: its data directory was lost or replaced.
     #[error("it knows this member by another data directory (incarnation {known}; this one is {shown})")]
@@ -126,7 +126,7 @@ pub enum Unwelcome {
 }
 
 /// Asks for a vote, or, as a pre-vote, whether one would be given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestVote {
     /// The term of the election; for a pre-vote the one it would be held in.
     pub term: Term,
@@ -141,7 +141,7 @@ pub struct RequestVote {
 }
 
 /// Answers [`RequestVote`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VoteReply {
     /// The voter's term; for a granted pre-vote the one asked about.
     pub term: Term,
@@ -152,7 +152,7 @@ pub struct VoteReply {
 }
 
 /// Why a vote was not given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum VoteRefusal {
     /// The voter is in a later term.
     #[error("it is in a later term")]
@@ -183,7 +183,7 @@ pub enum VoteRefusal {
 }
 
 /// Replicates entries; without any, asserts leadership.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendEntries {
     /// The leader's term.
     pub term: Term,
@@ -204,7 +204,7 @@ pub struct AppendEntries {
 pub struct Round(pub u64);
 
 /// Answers [`AppendEntries`], and reports later progress of the follower's disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppendReply {
     /// The follower's term.
     pub term: Term,
@@ -217,7 +217,7 @@ pub struct AppendReply {
 }
 
 /// How a follower's log compares with the leader's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppendResult {
     /// All entries up to here match the leader's and are durable.
     Matched {
@@ -239,7 +239,7 @@ pub enum AppendResult {
 }
 
 /// What became of a command that was passed on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ForwardOutcome {
     /// It took effect, or had before.
     Done(crate::replica::Outcome),

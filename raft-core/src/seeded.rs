@@ -113,8 +113,8 @@ bugs! {
     UncertainToldNoEffect,
 
     // The disk.
-    /// The commit index on disk counts what is in the log and not committed, and is believed (PySyncObj
-    /// #202).
+    /// The commit index on disk counts what is in the log and not committed, and is believed
+    /// (PySyncObj #202).
     CommitIndexAheadOfLog,
     /// A failed write passes for a write (d-engine #404: it was only logged).
     DiskFailureIgnored,

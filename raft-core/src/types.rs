@@ -175,7 +175,7 @@ impl Time {
 
     /// A moment this many microseconds after the origin.
     #[must_use]
-    pub fn from_micros(micros: u64) -> Time {
+    pub const fn from_micros(micros: u64) -> Time {
         Time { micros }
     }
 
@@ -201,7 +201,7 @@ impl core::ops::Add<Duration> for Time {
 }
 
 /// What Figure 2 calls persistent state besides the log: durable before any answer that rests on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HardState {
     /// The latest term this server has seen.
     pub term: Term,

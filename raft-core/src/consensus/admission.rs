@@ -28,7 +28,7 @@ use crate::types::{Incarnation, NodeId, Time};
 const REPEAT: Duration = Duration::from_millis(250);
 
 /// Who knows whom by which disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admission {
     standing: Standing,
     /// On record, durable or about to be.

@@ -11,7 +11,7 @@ const CHUNK: usize = 4096;
 
 /// The entries, and three marks: `durable <= written <= last`. `written` has been handed to the disk,
 /// `durable` has been answered by it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EntryLog {
     /// All full but the last. One vector would be moved as a whole whenever it grows: half a second for a few
     /// million entries, in which no heartbeat is sent.

@@ -19,7 +19,7 @@ use crate::types::{ClusterId, LogIndex, NodeId, Time};
 const MAX_APPEND_BYTES: usize = 1 << 20;
 
 /// A leader's volatile state (paper Figure 2).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Leadership {
     pub(crate) progress: BTreeMap<NodeId, Progress>,
     /// The index of the entry that opened this term: once it is committed, so is all before it.

@@ -31,6 +31,8 @@ pub mod entry_log;
 mod following;
 mod invariants;
 mod leading;
+#[cfg(feature = "model")]
+pub(crate) mod model;
 pub mod progress;
 mod reads;
 mod timing;
@@ -85,7 +87,7 @@ pub struct Start {
 }
 
 /// A server's part in the protocol, with the state that belongs to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum RoleState {
     Follower(Following),
     PreCandidate(Votes),
@@ -94,7 +96,7 @@ pub(crate) enum RoleState {
 }
 
 /// What a follower knows of its leader.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Following {
     pub(crate) leader: Option<NodeId>,
     /// Up to here the log is known to equal the leader's.
@@ -107,7 +109,7 @@ pub(crate) struct Following {
 }
 
 /// How an election goes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Votes {
     pub(crate) granted: BTreeSet<NodeId>,
     pub(crate) refused: BTreeMap<NodeId, VoteRefusal>,
@@ -115,7 +117,7 @@ pub(crate) struct Votes {
 }
 
 /// The protocol's state on one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Consensus {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,

@@ -7,7 +7,7 @@ use crate::message::Round;
 use crate::types::{LogIndex, Time};
 
 /// One follower's progress. `match_index < next_index` always.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     /// The highest index known to be durable there and equal to ours.
     pub match_index: LogIndex,
@@ -26,7 +26,7 @@ pub struct Progress {
 }
 
 /// How a follower is fed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// The last common entry is being sought: one message at a time, repeated with the heartbeat.
     Probe {
@@ -38,7 +38,7 @@ pub enum Pace {
 }
 
 /// What was sent and not answered yet.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
     sent: VecDeque<(LogIndex, usize)>,
     bytes: usize,

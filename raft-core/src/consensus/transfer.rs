@@ -6,7 +6,7 @@ use crate::replica::Role;
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// A handover under way: no command is taken until it succeeds or its time is up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Transfer {
     pub(super) target: NodeId,
     pub(super) told: bool,

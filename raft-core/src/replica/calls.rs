@@ -14,7 +14,7 @@ use crate::types::{LogIndex, NodeId, Term};
 const MAX_TERM_STEP: u64 = 1 << 20;
 
 /// A call whose answer waits for the disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PendingCall {
     pub(super) token: Token,
     /// The batch that carries the hard state behind the answer.
@@ -22,7 +22,7 @@ pub(super) struct PendingCall {
     answer: Pending,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pending {
     Ready(CallReply),
     /// Entries up to here, taken from the leader of this term, have to be durable.

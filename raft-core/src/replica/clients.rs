@@ -8,20 +8,20 @@ use crate::seeded::{self, Bug};
 use crate::types::Time;
 
 /// Requests of this node's clients that have no answer yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Clients {
-    open: BTreeMap<Token, Open>,
-    deadlines: BTreeSet<(Time, Token)>,
+    pub(super) open: BTreeMap<Token, Open>,
+    pub(super) deadlines: BTreeSet<(Time, Token)>,
 }
 
-#[derive(Debug)]
-struct Open {
-    deadline: Time,
-    kind: Kind,
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) deadline: Time,
+    pub(super) kind: Kind,
 }
 
 /// What the client waits for: it decides what an overdue request is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// A command that has not left this replica's hands: it has had no effect.
     Parked,

@@ -34,14 +34,14 @@ use crate::message::Message;
 use crate::types::{Applied, LogIndex, NodeId, StateHash, Term, Time};
 
 /// What a leader knows of its followers' states.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Comparison {
     /// The term it leads; in another one it begins anew.
     term: Term,
     peers: BTreeMap<NodeId, Compared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Compared {
     /// The highest index at which the states were the same.
     agreed: LogIndex,

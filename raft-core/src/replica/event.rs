@@ -150,7 +150,7 @@ pub enum Reply {
 }
 
 /// A committed command's effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Outcome {
     /// The log index at which it took effect: of a repeated command, the first one's.
     pub index: LogIndex,
@@ -159,7 +159,7 @@ pub struct Outcome {
 }
 
 /// What a command gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CommandResult {
     /// The state machine's answer.
     Answer(Bytes),

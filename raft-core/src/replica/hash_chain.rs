@@ -26,7 +26,7 @@ const DIGEST_EVERY: u64 = 64;
 const REMEMBERED: usize = 16_384;
 
 /// The chain up to the last entry applied.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct HashChain {
     applied: Applied,
     /// The hashes of the latest indexes, the last one at the end.

@@ -11,6 +11,8 @@ mod clients;
 mod divergence;
 mod event;
 mod hash_chain;
+#[cfg(feature = "model")]
+pub mod model;
 mod reads;
 mod sessions;
 mod storage;

@@ -13,40 +13,40 @@ use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Reads on their way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reads {
     /// Not in a round yet.
-    fresh: Vec<Read>,
+    pub(super) fresh: Vec<Read>,
     /// In the round under way.
-    round: Option<InRound>,
+    pub(super) round: Option<InRound>,
     /// Waiting for the leader to tell the index.
-    asked: Option<Asked>,
-    next_request: RequestId,
+    pub(super) asked: Option<Asked>,
+    pub(super) next_request: RequestId,
     /// The index is known; waiting to have applied it.
-    ready: Vec<(LogIndex, Vec<Read>)>,
-    retry_at: Option<Time>,
+    pub(super) ready: Vec<(LogIndex, Vec<Read>)>,
+    pub(super) retry_at: Option<Time>,
 }
 
 /// Reads that wait for this leader's leadership to be confirmed. A round means nothing in another term.
-#[derive(Debug)]
-struct InRound {
-    term: Term,
-    round: Round,
+#[derive(Clone, Debug)]
+pub(super) struct InRound {
+    pub(super) term: Term,
+    pub(super) round: Round,
     /// What the reads must see.
-    index: LogIndex,
-    reads: Vec<Read>,
+    pub(super) index: LogIndex,
+    pub(super) reads: Vec<Read>,
 }
 
-#[derive(Debug)]
-struct Asked {
-    request: RequestId,
-    leader: NodeId,
-    reads: Vec<Read>,
-    give_up: Time,
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) request: RequestId,
+    pub(super) leader: NodeId,
+    pub(super) reads: Vec<Read>,
+    pub(super) give_up: Time,
 }
 
-#[derive(Debug)]
-enum Read {
+#[derive(Clone, Debug)]
+pub(super) enum Read {
     Client { token: Token, query: Bytes },
     Peer { id: NodeId, request: RequestId },
 }

@@ -32,13 +32,13 @@ impl Fingerprint {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Executed {
     command: Fingerprint,
     outcome: Outcome,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Session {
     /// One command under a key of its own. None while it is executed: it has its place in the table from when
     /// it is judged, so that what is forgotten does not depend on what is executed together.
@@ -48,7 +48,7 @@ enum Session {
 }
 
 /// The sessions of all clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     sessions: BTreeMap<ClientId, (LogIndex, Session)>,
     by_use: BTreeMap<LogIndex, ClientId>,

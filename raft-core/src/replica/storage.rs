@@ -21,27 +21,27 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 const HINT_DELAY: core::time::Duration = core::time::Duration::from_millis(100);
 
 /// The replica's side of the disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Storage {
-    writer: Writer,
-    next_seq: WriteSeq,
-    in_flight: Option<InFlight>,
+    pub(super) writer: Writer,
+    pub(super) next_seq: WriteSeq,
+    pub(super) in_flight: Option<InFlight>,
     /// The last batch that carried hard state or other records that messages rest on.
-    state_seq: WriteSeq,
-    durable_seq: WriteSeq,
+    pub(super) state_seq: WriteSeq,
+    pub(super) durable_seq: WriteSeq,
     /// Operations that go with the next batch.
-    extra: Vec<DiskOp>,
+    pub(super) extra: Vec<DiskOp>,
     /// Messages, each with the batch that must be durable before it leaves. The numbers never fall.
-    held: VecDeque<(WriteSeq, NodeId, Message)>,
-    hinted: LogIndex,
-    hint_due: Time,
+    pub(super) held: VecDeque<(WriteSeq, NodeId, Message)>,
+    pub(super) hinted: LogIndex,
+    pub(super) hint_due: Time,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    seq: WriteSeq,
-    frame: FrameSeq,
-    last_entry: LogIndex,
+#[derive(Clone, Debug)]
+pub(super) struct InFlight {
+    pub(super) seq: WriteSeq,
+    pub(super) frame: FrameSeq,
+    pub(super) last_entry: LogIndex,
 }
 
 impl Storage {

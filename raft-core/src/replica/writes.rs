@@ -19,35 +19,35 @@ use crate::types::{LogIndex, NodeId, Term, Time};
 const MAX_PENDING_BYTES: usize = 64 << 20;
 
 /// Commands on their way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Writes {
     /// No leader to hand them to.
-    parked: VecDeque<(Token, Command)>,
+    pub(super) parked: VecDeque<(Token, Command)>,
     /// The leader they went to last answered that it does not lead: not before this time again.
-    retry_at: Option<Time>,
-    forwarded: BTreeMap<RequestId, Forwarded>,
-    next_request: RequestId,
+    pub(super) retry_at: Option<Time>,
+    pub(super) forwarded: BTreeMap<RequestId, Forwarded>,
+    pub(super) next_request: RequestId,
     /// Added to the log by this server as leader of the term.
-    appended: BTreeMap<(LogIndex, Term), Appended>,
-    appended_bytes: usize,
-}
-
-#[derive(Debug)]
-struct Forwarded {
-    token: Token,
-    to: NodeId,
-    command: Command,
-}
-
-#[derive(Debug)]
-struct Appended {
-    origin: Origin,
-    command: Command,
-    cost: usize,
+    pub(super) appended: BTreeMap<(LogIndex, Term), Appended>,
+    pub(super) appended_bytes: usize,
 }
 
 #[derive(Clone, Debug)]
-enum Origin {
+pub(super) struct Forwarded {
+    pub(super) token: Token,
+    pub(super) to: NodeId,
+    pub(super) command: Command,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Appended {
+    pub(super) origin: Origin,
+    pub(super) command: Command,
+    pub(super) cost: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
     Client(Token),
     Peer { id: NodeId, request: RequestId },
 }
