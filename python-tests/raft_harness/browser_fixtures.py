@@ -48,7 +48,7 @@ def open_dashboard(browser: Browser, request: pytest.FixtureRequest) -> Iterator
     name = re.sub(r"[^\w]+", "-", request.node.name.removeprefix("test_")).strip("-")
     try:
         for number, (dashboard, members) in enumerate(opened):
-            dashboard.screenshot(f"{name}-{number}" if number else name, whole=True)
+            dashboard.screenshot(f"{name}-{number}" if number else name)
             dashboard.assert_clean(*members)
     finally:
         for dashboard, _ in opened:
