@@ -230,6 +230,8 @@ impl World {
         match notice {
             Notice::RoleChanged { role: Role::Leader, .. } => self.counts.leaders += 1,
             Notice::Failed { .. } => self.operator_restarts(at),
+            // No memory is damaged here, so that whoever says this is wrong.
+            Notice::Diverged(divergence) => panic!("State Hash: n{} gives up over {divergence:?}", at + 1),
             _ => {}
         }
         let line = || format!("n{} {}", at + 1, story::notice(notice));
