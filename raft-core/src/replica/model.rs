@@ -59,8 +59,9 @@ impl Replica {
 
     /// Feeds the hasher what later steps depend on, with servers renamed. Left out are: what never changes,
     /// what [`Replica::forget_time`] makes the same, the state machine, the sessions and the state hash (all
-    /// follow from the log up to `last_applied`, so that comparing hashes finds nothing and does nothing), how many batches and frames were written and where they lie (only their
-    /// order and what they hold matters), and what only an operator reads.
+    /// follow from the log up to `last_applied`, so that comparing hashes finds nothing and does nothing),
+    /// how many batches and frames were written and where they lie (only their order and what they hold
+    /// matters), and what only an operator reads.
     pub fn project(&self, names: &dyn Fn(&NodeId) -> u8, mut out: &mut dyn Hasher) {
         let Replica {
             now: _,

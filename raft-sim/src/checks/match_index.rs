@@ -1,5 +1,5 @@
-//! `matchIndex` is the highest log entry *known* to be replicated on a server (paper Figure 2): what the leader of
-//! the latest term takes a follower to have safe, it has.
+//! `matchIndex` is the highest log entry *known* to be replicated on a server (paper Figure 2): what the
+//! leader of the latest term takes a follower to have safe, it has.
 
 use raft_core::consensus::Consensus;
 use raft_core::types::{LogIndex, NodeId, Term};
