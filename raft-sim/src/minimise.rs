@@ -33,7 +33,6 @@ pub fn minimise(seed: u64, options: &Options) -> Option<(Options, Run)> {
             step /= 2;
         }
     }
-    // What never strikes need not be named.
     let mut operations = smallest.operations.unwrap_or(failing.counts.operations);
     let mut cut = operations / 2;
     while cut > 0 {
