@@ -1,7 +1,6 @@
 //! Does the simulator catch what it claims to? Each bug of [`raft_core::seeded`] is planted in the shipped
 //! code, one at a time, and the seeds are run until a check fails.
 
-use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,8 +33,7 @@ pub fn hunt(bug: Bug, seeds: u64, jobs: usize) -> Option<Caught> {
                     if seed >= seeds || found_before() {
                         return;
                     }
-                    let failure = catch_unwind(|| run(seed, &Options::default()).failure)
-                        .unwrap_or_else(|panic| Some(Failure::from_panic(panic.as_ref())));
+                    let failure = run(seed, &Options::default()).failure;
                     let Some(failure) = failure else { continue };
                     let mut first = first.lock().expect("nobody panics holding it");
                     if first.as_ref().is_none_or(|known| seed < known.seed) {

@@ -17,16 +17,15 @@ pub(crate) fn found(disk: &View, id: &NodeId, log: LogOptions) -> Option<Recover
     }
 }
 
-/// Damages copies of a disk at rest, as the faults say, and looks at what recovery makes of them.
-pub(crate) fn check(disk: &Disk, id: &NodeId, log: LogOptions, faults: &mut Faults) {
-    let sound = disk.seen();
-    let Some(whole) = found(&sound, id, log) else { return };
+/// Damages copies of a disk at rest, as the faults say, and looks at what recovery makes of them. `whole`
+/// is what it makes of the disk as it is.
+pub(crate) fn check(disk: &Disk, seen: &View, whole: &Recovered, log: LogOptions, faults: &mut Faults) {
     for fault in [Fault::RotBit, Fault::RotSector, Fault::RotIdentity, Fault::SegmentGone, Fault::SegmentCut]
     {
         if faults.strikes(fault) {
-            let mut damaged = sound.clone();
+            let mut damaged = seen.clone();
             if damage(&mut damaged, disk, fault, faults) {
-                judge(&damaged, &whole, id, log, fault);
+                judge(&damaged, whole, log, fault);
             }
         }
     }
@@ -72,7 +71,8 @@ fn damage(view: &mut View, disk: &Disk, fault: Fault, faults: &mut Faults) -> bo
     }
 }
 
-fn judge(damaged: &View, whole: &Recovered, id: &NodeId, log: LogOptions, fault: Fault) {
+fn judge(damaged: &View, whole: &Recovered, log: LogOptions, fault: Fault) {
+    let id = &whole.identity.node_id;
     let Ok(recovery) = recover(damaged, id, log) else { return };
     let Recovery::Found(found) = recovery else {
         panic!("Damage: {} went unnoticed on {id}: recovery takes the disk for empty", fault.name());

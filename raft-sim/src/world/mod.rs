@@ -52,7 +52,7 @@ impl World {
         let plan = Plan::draw(seed);
         let id = |at| NodeId::new(&format!("n{}", at + 1)).expect("a valid id");
         let nodes: Vec<Node> = (0..plan.servers).map(|at| Node::new(at, id(at))).collect();
-        let mut world = World {
+        World {
             now: Time::ZERO,
             queue: Queue::new(),
             network: Network::new(plan.servers),
@@ -67,9 +67,7 @@ impl World {
             is_healed: false,
             nodes,
             plan,
-        };
-        world.begin();
-        world
+        }
     }
 
     fn begin(&mut self) {
@@ -87,6 +85,7 @@ impl World {
 
     /// Lets everything happen that the seed holds; panics where a check fails.
     pub(crate) fn run(&mut self) {
+        self.begin();
         let turmoil_ends = Time::ZERO + self.plan.turmoil;
         while self.queue.next_at().is_some_and(|at| at <= turmoil_ends) && !self.clients.are_done() {
             self.next();

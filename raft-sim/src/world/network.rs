@@ -36,7 +36,7 @@ pub(crate) struct Network {
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     directions: Vec<(usize, usize)>,
-    is_on: bool,
+    pub(crate) is_on: bool,
     pub(crate) returns: u64,
     pub(crate) period: u64,
 }
@@ -76,11 +76,6 @@ impl Network {
             link.cuts = if cut.is_on { link.cuts + 1 } else { link.cuts - 1 };
         }
         cut
-    }
-
-    /// Whether a cut is in force.
-    pub(crate) fn is_cut(&self, number: u64) -> bool {
-        self.cuts[usize::try_from(number).expect("fits")].is_on
     }
 
     /// Nothing is cut any more, for good.

@@ -67,11 +67,18 @@ impl World {
     /// Reads the disk and mends it; none where the server dies over it.
     fn recover(&mut self, at: usize) -> Option<Stored> {
         let node = &mut self.nodes[at];
-        damage::check(&node.disk, &node.id, self.plan.log, &mut self.faults);
-        let found = damage::found(&node.disk.seen(), &node.id, self.plan.log);
-        let ops = match &found {
-            Some(found) => found.repairs.clone(),
-            None => create(&Identity::new(node.id.clone(), node.incarnation), self.plan.log).1,
+        let seen = node.disk.seen();
+        let found = damage::found(&seen, &node.id, self.plan.log);
+        if let Some(whole) = &found {
+            damage::check(&node.disk, &seen, whole, self.plan.log, &mut self.faults);
+        }
+        let (ops, fresh) = match &found {
+            Some(found) => (found.repairs.clone(), None),
+            None => {
+                let identity = Identity::new(node.id.clone(), node.incarnation);
+                let (writer, ops) = create(&identity, self.plan.log);
+                (ops, Some(Stored::fresh(identity, writer)))
+            }
         };
         if !ops.is_empty() && self.faults.strikes(Fault::WhileRecovering) {
             node.disk.submit(DiskBatch { seq: WriteSeq(0), ops, sync: true });
@@ -83,21 +90,12 @@ impl World {
         }
         node.disk.repair(&ops);
         self.checks.starts(at, found.as_ref());
-        Some(match found {
-            Some(found) => {
-                if let Some(torn) = &found.torn {
-                    self.counts.torn_tails += 1;
-                    let line = format!("n{} finds a torn end: {} bytes cut off", at + 1, torn.dropped_bytes);
-                    self.trace.tell(self.now, || line);
-                }
-                Stored::from(found)
-            }
-            None => {
-                let identity = Identity::new(node.id.clone(), node.incarnation);
-                let (writer, _) = create(&identity, self.plan.log);
-                Stored::fresh(identity, writer)
-            }
-        })
+        if let Some(torn) = found.as_ref().and_then(|found| found.torn.as_ref()) {
+            self.counts.torn_tails += 1;
+            let line = format!("n{} finds a torn end: {} bytes cut off", at + 1, torn.dropped_bytes);
+            self.trace.tell(self.now, || line);
+        }
+        found.map(Stored::from).or(fresh)
     }
 
     fn clock_rate(&mut self) -> u64 {

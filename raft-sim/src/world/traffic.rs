@@ -147,11 +147,14 @@ impl World {
     /// A cut ends or comes back; connections that it silenced for long are given up.
     pub(super) fn switch_cut(&mut self, number: u64) {
         let cut = self.network.switch(number);
-        let is_on = self.network.is_cut(number);
         self.trace.tell(self.now, || {
-            format!("the network is {}: cut {number} {}", if is_on { "cut" } else { "mended" }, cut.period)
+            format!(
+                "the network is {}: cut {number} {}",
+                if cut.is_on { "cut" } else { "mended" },
+                cut.period
+            )
         });
-        if is_on || cut.returns > 0 {
+        if cut.is_on || cut.returns > 0 {
             self.queue.put(self.now + Duration::from_millis(cut.period), Coming::Cut { number });
         }
     }
