@@ -2,6 +2,7 @@
 //!
 //! `raft-node` carries the operations out on files; the simulator on a disk that forgets and tears.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -87,4 +88,18 @@ pub trait ReadDisk {
     /// # Errors
     /// When it cannot be read, or is not there.
     fn read(&self, file: &str) -> Result<Bytes, ReadError>;
+}
+
+/// A directory in memory: file names and what the files hold.
+impl ReadDisk for BTreeMap<FileName, Vec<u8>> {
+    fn list(&self) -> Result<Vec<FileName>, ReadError> {
+        Ok(self.keys().cloned().collect())
+    }
+
+    fn read(&self, file: &str) -> Result<Bytes, ReadError> {
+        match self.get(file) {
+            Some(content) => Ok(Bytes::copy_from_slice(content)),
+            None => Err(ReadError { file: file.into(), reason: "no such file".into() }),
+        }
+    }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use raft_core::disk::{DiskBatch, DiskOp, FileName, ReadDisk, ReadError, WriteSeq};
+use raft_core::disk::{DiskBatch, DiskOp, FileName, WriteSeq};
 use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::replica::model::project_entry;
 use raft_core::types::NodeId;
@@ -21,7 +20,7 @@ pub(crate) struct Image {
 
 impl Image {
     fn new(files: BTreeMap<FileName, Vec<u8>>, id: &NodeId) -> Image {
-        match recover(&Files(&files), id, LOG) {
+        match recover(&files, id, LOG) {
             Ok(Recovery::Found(found)) => Image { files, found: *found },
             Ok(Recovery::Empty) => panic!("{id} finds its disk empty"),
             Err(error) => panic!("{id} refuses its disk: {error}"),
@@ -133,20 +132,5 @@ fn apply(files: &mut BTreeMap<FileName, Vec<u8>>, op: &DiskOp) {
         }
         DiskOp::Replace { file, content } => drop(files.insert(file.clone(), content.to_vec())),
         DiskOp::Remove { file } => drop(files.remove(file)),
-    }
-}
-
-struct Files<'a>(&'a BTreeMap<FileName, Vec<u8>>);
-
-impl ReadDisk for Files<'_> {
-    fn list(&self) -> Result<Vec<FileName>, ReadError> {
-        Ok(self.0.keys().cloned().collect())
-    }
-
-    fn read(&self, file: &str) -> Result<Bytes, ReadError> {
-        match self.0.get(file) {
-            Some(content) => Ok(Bytes::copy_from_slice(content)),
-            None => Err(ReadError { file: file.into(), reason: "no such file".into() }),
-        }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use raft_core::disk::{DiskBatch, DiskOp, FileName, ReadDisk, ReadError, WriteSeq};
+use raft_core::disk::{DiskBatch, DiskOp, FileName, WriteSeq};
 use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::types::NodeId;
 
@@ -110,22 +109,9 @@ impl Disk {
 
     /// What a restart would find if the power failed now, none on a disk without a log.
     pub(crate) fn durable(&self, id: &NodeId) -> Option<Recovered> {
-        match recover(self, id, LOG).unwrap_or_else(|error| panic!("{id} refuses its disk: {error}")) {
+        match recover(&self.files, id, LOG).unwrap_or_else(|error| panic!("{id} refuses its disk: {error}")) {
             Recovery::Found(found) => Some(*found),
             Recovery::Empty => None,
-        }
-    }
-}
-
-impl ReadDisk for Disk {
-    fn list(&self) -> Result<Vec<FileName>, ReadError> {
-        Ok(self.files.keys().cloned().collect())
-    }
-
-    fn read(&self, file: &str) -> Result<Bytes, ReadError> {
-        match self.files.get(file) {
-            Some(content) => Ok(Bytes::copy_from_slice(content)),
-            None => Err(ReadError { file: file.into(), reason: "no such file".into() }),
         }
     }
 }

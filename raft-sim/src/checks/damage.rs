@@ -6,10 +6,10 @@ use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::types::NodeId;
 
 use crate::fault::{Fault, Faults};
-use crate::world::disk::{Disk, SECTOR, View};
+use crate::world::disk::{Disk, Files, SECTOR};
 
 /// What is found on a disk that no fault has touched.
-pub(crate) fn found(disk: &View, id: &NodeId, log: LogOptions) -> Option<Recovered> {
+pub(crate) fn found(disk: &Files, id: &NodeId, log: LogOptions) -> Option<Recovered> {
     match recover(disk, id, log) {
         Ok(Recovery::Found(found)) => Some(*found),
         Ok(Recovery::Empty) => None,
@@ -19,7 +19,7 @@ pub(crate) fn found(disk: &View, id: &NodeId, log: LogOptions) -> Option<Recover
 
 /// Damages copies of a disk at rest, as the faults say, and looks at what recovery makes of them. `whole`
 /// is what it makes of the disk as it is.
-pub(crate) fn check(disk: &Disk, seen: &View, whole: &Recovered, log: LogOptions, faults: &mut Faults) {
+pub(crate) fn check(disk: &Disk, seen: &Files, whole: &Recovered, log: LogOptions, faults: &mut Faults) {
     for fault in [Fault::RotBit, Fault::RotSector, Fault::RotIdentity, Fault::SegmentGone, Fault::SegmentCut]
     {
         if faults.strikes(fault) {
@@ -31,18 +31,18 @@ pub(crate) fn check(disk: &Disk, seen: &View, whole: &Recovered, log: LogOptions
     }
 }
 
-fn damage(view: &mut View, disk: &Disk, fault: Fault, faults: &mut Faults) -> bool {
+fn damage(files: &mut Files, disk: &Disk, fault: Fault, faults: &mut Faults) -> bool {
     let dice = faults.dice(fault);
     match fault {
         Fault::RotIdentity => {
-            let Some(file) = view.0.get_mut(raft_core::log::IDENTITY_FILE) else { return false };
+            let Some(file) = files.get_mut(raft_core::log::IDENTITY_FILE) else { return false };
             let at = dice.index(file.len());
             file[at] ^= 1 << dice.below(8);
             true
         }
         Fault::RotBit | Fault::RotSector => {
             let Some(piece) = dice.pick(&disk.testified()) else { return false };
-            let Some(file) = view.0.get_mut(&piece.file) else { return false };
+            let Some(file) = files.get_mut(&piece.file) else { return false };
             let at = piece.offset + dice.index(piece.length);
             if fault == Fault::RotBit {
                 file[at] ^= 1 << dice.below(8);
@@ -56,22 +56,22 @@ fn damage(view: &mut View, disk: &Disk, fault: Fault, faults: &mut Faults) -> bo
         _ => {
             // The last segment may not be in use yet.
             let mut segments: Vec<String> =
-                view.0.keys().filter(|name| name.starts_with("log-")).cloned().collect();
+                files.keys().filter(|name| name.starts_with("log-")).cloned().collect();
             segments.sort();
             segments.pop();
             let Some(name) = segments.get(dice.index(segments.len())) else { return false };
-            let Some(file) = view.0.get_mut(name) else { return false };
+            let Some(file) = files.get_mut(name) else { return false };
             if fault == Fault::SegmentCut {
                 file.truncate(dice.index(file.len()));
             } else {
-                view.0.remove(name);
+                files.remove(name);
             }
             true
         }
     }
 }
 
-fn judge(damaged: &View, whole: &Recovered, log: LogOptions, fault: Fault) {
+fn judge(damaged: &Files, whole: &Recovered, log: LogOptions, fault: Fault) {
     let id = &whole.identity.node_id;
     let Ok(recovery) = recover(damaged, id, log) else { return };
     let Recovery::Found(found) = recovery else {

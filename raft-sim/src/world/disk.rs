@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use raft_core::disk::{DiskBatch, DiskOp, FileName, ReadDisk, ReadError};
+use raft_core::disk::{DiskBatch, DiskOp, FileName};
 use raft_core::seeded::{self, Bug};
 
 use crate::fault::{Fault, Faults};
@@ -114,10 +114,10 @@ impl Disk {
     }
 
     /// What a process reads: the cache too.
-    pub(crate) fn seen(&self) -> View {
+    pub(crate) fn seen(&self) -> Files {
         let mut files = self.files.clone();
         self.cached.iter().for_each(|op| apply(&mut files, op));
-        View(files)
+        files
     }
 
     pub(crate) fn wipe(&mut self) {
@@ -267,21 +267,4 @@ fn tear(files: &mut Files, op: &DiskOp, faults: &mut Faults) {
 
 fn to_usize(number: u64) -> usize {
     usize::try_from(number).expect("a file that fits into memory")
-}
-
-/// Files at rest, for recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View(pub(crate) Files);
-
-impl ReadDisk for View {
-    fn list(&self) -> Result<Vec<FileName>, ReadError> {
-        Ok(self.0.keys().cloned().collect())
-    }
-
-    fn read(&self, file: &str) -> Result<Bytes, ReadError> {
-        match self.0.get(file) {
-            Some(content) => Ok(Bytes::copy_from_slice(content)),
-            None => Err(ReadError { file: file.into(), reason: "no such file".into() }),
-        }
-    }
 }
