@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::wait::{AtHome, Waiter};
 use super::{Call, Deleted, Failure, FailureCode, Item, LONGEST, Store, Value, Written};
 use crate::config::Config;
-use crate::error::RequestError;
+use crate::error::{RequestError, StartError};
 use crate::node::{self, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions};
 use crate::session::{Session, Ticket};
 
@@ -44,21 +44,28 @@ impl Node {
     }
 
     /// Likewise, and gives up when the call says so: reading a long log may take a while. Without a timeout
-    /// in
-    /// the call it may take up to a day.
+    /// in the call it may take up to a day.
     ///
     /// # Errors
     /// As [`Node::start`]; with `Timeout` and `Interrupted` a node that starts after all is stopped at once.
     pub fn start_by(config: Config, call: Call<'_>) -> Result<Node, Failure> {
+        Node::start_with(move || node::Node::start(config), call)
+    }
+
+    /// Likewise, by a start of the caller's.
+    pub(super) fn start_with(
+        start: impl FnOnce() -> Result<node::Node, StartError> + Send + 'static,
+        call: Call<'_>,
+    ) -> Result<Node, Failure> {
         let deadline = Instant::now() + call.time(LONGEST)?;
         let waiter = Waiter::new(false)?;
         let (tell, started) = oneshot::channel();
-        let start = move || {
-            if let Err(Ok(unwanted)) = tell.send(node::Node::start(config)) {
+        let work = move || {
+            if let Err(Ok(unwanted)) = tell.send(start()) {
                 unwanted.begin_stop();
             }
         };
-        let thread = thread::Builder::new().name("raft-start".into()).spawn(start);
+        let thread = thread::Builder::new().name("raft-start".into()).spawn(work);
         thread.map_err(|error| Failure::new(FailureCode::System, format!("cannot start: {error}")))?;
         let node = waiter.wait(call, async {
             let detail = "the node was still reading its log when the time was up, and is not started";

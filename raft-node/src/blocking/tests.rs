@@ -125,20 +125,31 @@ fn a_call_can_be_interrupted() {
 
 #[test]
 fn a_start_can_be_given_up() {
-    let config = config(1);
+    let at_once = || true;
     let hurry = Call { timeout: Some(Duration::from_nanos(1)), ..Call::default() };
-    let late = Node::start_by(config.clone(), hurry).unwrap_err();
-    assert_eq!(late.code, FailureCode::Timeout, "{late}");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    // The one that came too late lets go of the port.
-    let node = loop {
-        match Node::start_by(config.clone(), Call::default()) {
-            Ok(node) => break node,
-            Err(failure) => assert_eq!(failure.code, FailureCode::Listen, "{failure}"),
-        }
-        assert!(Instant::now() < deadline);
-    };
-    node.set("k", bytes("x"), Call::default()).unwrap();
+    let interrupted = Call { interrupted: Some(&at_once), ..Call::default() };
+    for (call, code) in [(hurry, FailureCode::Timeout), (interrupted, FailureCode::Interrupted)] {
+        let config = config(1);
+        let (given_up, wait) = std::sync::mpsc::channel();
+        let slow = config.clone();
+        let start = move || {
+            wait.recv().unwrap();
+            crate::node::Node::start(slow)
+        };
+        let failure = Node::start_with(start, call).unwrap_err();
+        assert_eq!(failure.code, code, "{failure}");
+        given_up.send(()).unwrap();
+        // The one that came too late lets go of the port.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let node = loop {
+            match Node::start_by(config.clone(), Call::default()) {
+                Ok(node) => break node,
+                Err(failure) => assert_eq!(failure.code, FailureCode::Listen, "{failure}"),
+            }
+            assert!(Instant::now() < deadline);
+        };
+        node.set("k", bytes("x"), Call::default()).unwrap();
+    }
 }
 
 #[test]

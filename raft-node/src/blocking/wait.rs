@@ -72,8 +72,7 @@ impl Waiter {
 }
 
 /// What is dropped only in the process that made it. In a child that was forked its locks may be held by
-/// threads
-/// that do not exist there, and its sockets are the parent's.
+/// threads that do not exist there, and its sockets are the parent's.
 #[derive(Debug)]
 pub(super) struct AtHome<T> {
     /// None only while it is being dropped.
