@@ -111,6 +111,8 @@ bugs! {
     OldWriteAfterNew,
     /// A client whose command may take effect is told that it had none.
     UncertainToldNoEffect,
+    /// A leader does not compare the states of its followers with its own (`replica/divergence.rs`).
+    StatesNotCompared,
 
     // The disk.
     /// The commit index on disk counts what is in the log and not committed, and is believed

@@ -70,6 +70,8 @@ faults! {
     RotIdentity = "disk.rot-identity", one in 10, "a bit of the identity file flips while a server is down";
     SegmentGone = "disk.segment-gone", one in 10, "a segment in use is removed while a server is down";
     SegmentCut = "disk.segment-cut", one in 10, "a segment in use is made shorter while a server is down";
+    StateBit = "memory.state-bit", one in 30, "a bit of a value turns over in a server's store";
+    EntryBit = "memory.entry-bit", one in 20, "a bit of an entry turns over on its way into a server's log";
     DriftFast = "clock.fast", one in 3, "a clock runs up to 20 % fast";
     DriftSlow = "clock.slow", one in 3, "a clock runs up to 20 % slow";
     Jump = "clock.jump", one in 30, "a clock jumps ahead by up to 2 s";

@@ -21,6 +21,11 @@ pub struct Counts {
     pub torn_tails: u64,
     /// Elections that were won.
     pub leaders: u64,
+    /// Servers whose memory was damaged.
+    pub damaged: u64,
+    /// Those of them whose state the others found to be wrong. The rest died or were wiped first, or never
+    /// used what was damaged again.
+    pub found_out: u64,
     /// What clients asked for.
     pub operations: u64,
     /// What they got an answer to.
@@ -42,6 +47,8 @@ impl Counts {
         self.crashes += other.crashes;
         self.torn_tails += other.torn_tails;
         self.leaders += other.leaders;
+        self.damaged += other.damaged;
+        self.found_out += other.found_out;
         self.operations += other.operations;
         self.answered += other.answered;
         self.fired.resize(Fault::ALL.len(), 0);
@@ -65,6 +72,7 @@ impl Counts {
         format!(
             "{} seeds, {hours:.1} simulated hours, {} events, {} messages, {} disk batches\n\
              {faults} faults, {} crashes, {} torn ends cut off, {} elections won\n\
+             {} times memory was damaged, {} times the others found out\n\
              {} operations asked for, {} answered\n\
              {seconds:.1} s, {:.1} seeds/s, trace {:016x}",
             self.seeds,
@@ -74,6 +82,8 @@ impl Counts {
             self.crashes,
             self.torn_tails,
             self.leaders,
+            self.damaged,
+            self.found_out,
             self.operations,
             self.answered,
             self.seeds as f64 / seconds.max(1e-9),

@@ -19,7 +19,7 @@ use crate::hash;
 use crate::types::{Applied, LogIndex, StateHash};
 
 /// The state machine's digest is folded in after every log index that is a multiple of this.
-const DIGEST_EVERY: u64 = 64;
+pub const DIGEST_EVERY: u64 = 64;
 
 /// Indexes whose hashes are remembered, counted from the last one back: servers are compared where one is at
 /// most this far ahead of the other (and where they stand, once they have caught up).

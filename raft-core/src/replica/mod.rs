@@ -26,6 +26,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub use event::*;
+pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};

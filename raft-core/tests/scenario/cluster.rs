@@ -13,7 +13,7 @@ use raft_core::types::{Incarnation, NodeId, Time};
 use super::dice::Dice;
 use super::disk::{Disk, LOG, Unanswered};
 use super::invariants::Invariants;
-use super::machine::{History, Memory, RecordedStore};
+use super::machine::{Memory, RecordedStore};
 use super::network::{Network, Packet};
 
 /// One server: its disk outlives its replica.
@@ -26,8 +26,6 @@ pub(crate) struct Node {
     /// Whether the disk answers at once.
     pub(crate) disk_answers: bool,
     pub(crate) replica: Option<Replica>,
-    /// What the running replica's store has executed.
-    pub(crate) history: History,
     /// Where the running replica's store lives.
     pub(crate) memory: Memory,
     /// Which process this is, from 1.
@@ -75,7 +73,6 @@ impl Cluster {
                 disk: Disk::default(),
                 disk_answers: true,
                 replica: None,
-                history: History::default(),
                 memory: Memory::default(),
                 life: 0,
             };
@@ -141,8 +138,8 @@ impl Cluster {
             }
         };
         node.life += 1;
-        (node.history, node.memory) = (History::default(), Memory::default());
-        let machine = Box::new(RecordedStore::new(&node.memory, &node.history));
+        node.memory = Memory::default();
+        let machine = Box::new(RecordedStore::new(&node.memory));
         let seed = id.as_str().bytes().fold(node.life, |seed, byte| seed * 257 + u64::from(byte));
         let options = Options { configuration, timing: Timing::default(), seed, now };
         node.replica = Some(Replica::new(stored, machine, options));

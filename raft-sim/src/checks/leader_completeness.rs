@@ -5,6 +5,8 @@ use raft_core::consensus::Consensus;
 use raft_core::entry::Entry;
 use raft_core::types::{LogIndex, NodeId, Term};
 
+use super::Server;
+
 pub(crate) struct LeaderCompleteness {
     /// From index 1, each with the lowest term in which a server knew that it is committed.
     committed: Vec<(Entry, Term)>,
@@ -17,7 +19,8 @@ impl LeaderCompleteness {
     }
 
     /// Takes note of what a server takes for committed: the same as everyone else does.
-    pub(crate) fn note_committed(&mut self, at: usize, id: &NodeId, consensus: &Consensus) {
+    pub(crate) fn note_committed(&mut self, server: &Server<'_>, consensus: &Consensus) {
+        let (at, id) = (server.at, server.id);
         let (term, commit_index) = (consensus.term(), consensus.commit_index());
         let noted = &mut self.noted[at];
         let from = if commit_index < *noted { LogIndex(1) } else { noted.next() };
@@ -31,7 +34,8 @@ impl LeaderCompleteness {
             match self.committed.get_mut(at) {
                 None => self.committed.push((entry.clone(), term)),
                 Some((known, since)) => {
-                    assert_eq!(known, entry, "State Machine Safety: {id} takes another entry for committed");
+                    let is_same = server.has_rightly(entry, known);
+                    assert!(is_same, "State Machine Safety: {id} takes another entry for committed");
                     *since = term.min(*since);
                 }
             }

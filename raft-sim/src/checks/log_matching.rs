@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use raft_core::consensus::EntryLog;
 use raft_core::entry::Entry;
-use raft_core::types::{LogIndex, NodeId, Term};
+use raft_core::types::{LogIndex, Term};
+
+use super::Server;
 
 /// Every entry ever seen, with the term of the one before it: if that is the same wherever the entry stands,
 /// then by induction so is everything before it.
@@ -31,7 +33,8 @@ impl LogMatching {
     }
 
     /// Returns up to where the log is as it was before.
-    pub(crate) fn check(&mut self, at: usize, id: &NodeId, log: &EntryLog) -> LogIndex {
+    pub(crate) fn check(&mut self, server: &Server<'_>, log: &EntryLog) -> LogIndex {
+        let (at, id) = (server.at, server.id);
         let known = &mut self.terms[at];
         let mut same = known.len().min(usize::try_from(log.last_index().0).expect("fits"));
         while same > 0 && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
@@ -51,7 +54,8 @@ impl LogMatching {
                     "Log Matching: {id} has another entry before {}",
                     entry.index
                 );
-                assert_eq!(first, entry, "Log Matching: {id} has another entry {} of its term", entry.index);
+                let is_same = server.has_rightly(entry, first);
+                assert!(is_same, "Log Matching: {id} has another entry {} of its term", entry.index);
             }
         }
         kept

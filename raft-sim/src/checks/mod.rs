@@ -38,7 +38,7 @@ use raft_core::message::Message;
 use raft_core::replica::{CallReply, Replica};
 use raft_core::types::{LogIndex, NodeId, Term};
 
-use crate::machine::{Executed, Record};
+use crate::machine::{Executed, Memory};
 use durable_first::DurableFirst;
 
 /// A server as the checks see it.
@@ -47,7 +47,10 @@ pub(crate) struct Server<'a> {
     pub(crate) at: usize,
     pub(crate) id: &'a NodeId,
     pub(crate) replica: &'a Replica,
-    pub(crate) record: &'a Record,
+    /// Where its store lives.
+    pub(crate) memory: &'a Memory,
+    /// An entry that its log may have instead of what the others have in that place.
+    pub(crate) spoiled: Option<&'a Entry>,
 }
 
 pub(crate) struct Checks {
@@ -63,6 +66,13 @@ pub(crate) struct Checks {
     commit_grows: commit_grows::CommitGrows,
     commit_rule: commit_rule::CommitRule,
     durable_first: DurableFirst,
+}
+
+impl Server<'_> {
+    /// Whether it has the entry that it should, or the one that was spoiled in its place.
+    fn has_rightly(&self, entry: &Entry, right: &Entry) -> bool {
+        entry == right || self.spoiled == Some(entry)
+    }
 }
 
 impl Checks {
@@ -102,10 +112,10 @@ impl Checks {
     /// A server has taken a step; what it wants done has not been done.
     pub(crate) fn after_step(&mut self, server: &Server<'_>) {
         let consensus = server.replica.consensus();
-        let kept = self.log_matching.check(server.at, server.id, consensus.log());
+        let kept = self.log_matching.check(server, consensus.log());
         self.durable_first.log_kept(server.at, kept);
         self.leader_append_only.check(server.at, server.id, consensus);
-        self.leader_completeness.note_committed(server.at, server.id, consensus);
+        self.leader_completeness.note_committed(server, consensus);
         if self.election_safety.check(server.at, server.id, consensus) {
             self.leader_completeness.check_new_leader(server.id, consensus);
         }
@@ -142,6 +152,11 @@ impl Checks {
             panic!("Acknowledged is committed: entry {index} was acknowledged and is not committed")
         });
         self.durable_first.acknowledges(entry.index, entry.term, &self.log_matching);
+    }
+
+    /// Whether an entry is safe on a server's disk.
+    pub(crate) fn has_safe(&self, at: usize, entry: &Entry) -> bool {
+        self.durable_first.has(at, entry.index, entry.term, &self.log_matching)
     }
 
     /// What executing the log gives, as far as any server has come.

@@ -43,6 +43,7 @@ impl World {
                 true
             }
             F::Pause | F::PauseLeader | F::PauseMost | F::Stop | F::StopLeader | F::Burst => true,
+            F::StateBit => self.memory_may_fail(),
             _ => false,
         }
     }
@@ -80,6 +81,7 @@ impl World {
             }
             F::Stop => self.stop(somebody),
             F::StopLeader => self.stop(leader),
+            F::StateBit => self.flip_state_bit(somebody),
             F::Burst => (0..self.clients.count()).for_each(|client| self.ask(client)),
             _ => {}
         }
@@ -106,8 +108,7 @@ impl World {
     /// A server that is down may find an empty disk when it comes back; only one of a cluster, and only of
     /// one whose members know each other.
     pub(super) fn may_wipe(&mut self, at: usize) {
-        let is_first = self.plan.acquainted && !self.nodes.iter().any(|node| node.was_wiped);
-        if self.nodes.len() < 3 || !is_first || !self.faults.strikes(Fault::Wipe) {
+        if !self.plan.acquainted || !self.memory_may_fail() || !self.faults.strikes(Fault::Wipe) {
             return;
         }
         self.trace.tell(self.now, || format!("n{} loses its disk", at + 1));

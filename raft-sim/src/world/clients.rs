@@ -242,7 +242,9 @@ impl World {
         if let Reply::Done(outcome) = &reply {
             self.checks.acknowledges(outcome.index);
         }
-        let answer = if self.faults.strikes(Fault::AnswerLost) { Answer::Lost } else { Answer::Reply(reply) };
+        // What a server with damaged memory says is not to be believed, nor held against the protocol.
+        let is_lost = self.faults.strikes(Fault::AnswerLost) || self.is_damaged(at);
+        let answer = if is_lost { Answer::Lost } else { Answer::Reply(reply) };
         let back = self.micros(self.plan.latency);
         self.queue.put(self.now + back, Coming::Heard { attempt: token.0, answer });
     }

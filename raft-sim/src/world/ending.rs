@@ -87,10 +87,17 @@ impl World {
         )
     }
 
-    /// All who may vote follow one leader and have applied the same. A member that lost its disk stays out.
+    /// All who may vote follow one leader and have applied the same. A member that lost its disk stays out,
+    /// and so does one whose log is damaged; a state that differs must have been found.
     fn agrees(&self) -> bool {
         let mut states: Vec<Option<(Term, &NodeId, LogIndex)>> = Vec::new();
         for node in self.nodes.iter().filter(|node| !node.was_wiped) {
+            if node.spoiled.is_some() && node.was_found_out {
+                continue;
+            }
+            if self.is_due(node.at) {
+                return false;
+            }
             let state = node.replica.as_ref().and_then(|replica| {
                 let consensus = replica.consensus();
                 let is_level = consensus.log().last_index() == replica.last_applied();
@@ -108,7 +115,9 @@ impl World {
             let Some(replica) = &node.replica else { continue };
             let log = replica.consensus().log();
             for (entry, _) in self.checks.committed() {
-                if entry.index <= replica.consensus().commit_index() {
+                if entry.index <= replica.consensus().commit_index()
+                    && node.spoiled_log() != Some(entry.index)
+                {
                     let same = log.get(entry.index) == Some(entry);
                     assert!(same, "State Machine Safety: {} has another entry {}", node.id, entry.index);
                 }

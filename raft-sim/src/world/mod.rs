@@ -5,6 +5,7 @@ pub(crate) mod clients;
 mod clock;
 pub(crate) mod disk;
 mod ending;
+mod memory;
 mod network;
 mod node;
 mod process;

@@ -1,13 +1,14 @@
 //! One server: a machine with a disk and a clock, on which processes come and go.
 
 use raft_core::disk::WriteSeq;
+use raft_core::entry::Entry;
 use raft_core::replica::{Event, Replica};
 use raft_core::types::{Incarnation, NodeId, Time};
 
 use super::clock::Clock;
 use super::disk::Disk;
 use crate::checks::Server;
-use crate::machine::Record;
+use crate::machine::Memory;
 
 pub(crate) struct Node {
     pub(crate) at: usize,
@@ -17,7 +18,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     /// Its process, if one runs.
     pub(crate) replica: Option<Replica>,
-    pub(crate) record: Record,
+    /// Where its process's store lives.
+    pub(crate) memory: Memory,
     /// Which process this is, or was, from 1. What was meant for an earlier one comes to nothing.
     pub(crate) life: u64,
     /// What has come in and was not looked at.
@@ -27,6 +29,10 @@ pub(crate) struct Node {
     /// Until when it stands still.
     pub(crate) paused_until: Time,
     pub(crate) was_wiped: bool,
+    /// An entry that was damaged before it came into its log, if it came there.
+    pub(crate) spoiled: Option<Entry>,
+    /// Whether others have found that its state is not theirs.
+    pub(crate) was_found_out: bool,
 }
 
 impl Node {
@@ -38,19 +44,27 @@ impl Node {
             disk: Disk::default(),
             clock: Clock::started(Time::ZERO, Clock::TRUE_RATE),
             replica: None,
-            record: Record::default(),
+            memory: Memory::default(),
             life: 0,
             inbox: Vec::new(),
             wakes_at: None,
             paused_until: Time::ZERO,
             was_wiped: false,
+            spoiled: None,
+            was_found_out: false,
         }
     }
 
     /// As the checks see it, if it runs.
     pub(crate) fn server(&self) -> Option<Server<'_>> {
         let replica = self.replica.as_ref()?;
-        Some(Server { at: self.at, id: &self.id, replica, record: &self.record })
+        Some(Server {
+            at: self.at,
+            id: &self.id,
+            replica,
+            memory: &self.memory,
+            spoiled: self.spoiled.as_ref(),
+        })
     }
 
     pub(crate) fn is_up(&self) -> bool {

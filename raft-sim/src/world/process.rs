@@ -14,7 +14,7 @@ use super::disk::Death;
 use super::node::Coming;
 use crate::checks::{damage, idle::Idle};
 use crate::fault::Fault;
-use crate::machine::{Record, RecordedStore};
+use crate::machine::{Memory, RecordedStore};
 use crate::story;
 
 impl World {
@@ -46,8 +46,8 @@ impl World {
         node.inbox.clear();
         node.wakes_at = None;
         node.paused_until = Time::ZERO;
-        node.record = Record::default();
-        let machine = Box::new(RecordedStore::new(&node.record));
+        node.memory = Memory::default();
+        let machine = Box::new(RecordedStore::new(&node.memory));
         let options =
             Options { configuration, timing: self.plan.timing, seed, now: node.clock.read(self.now) };
         node.replica = Some(Replica::new(stored, machine, options));
@@ -228,8 +228,7 @@ impl World {
         match notice {
             Notice::RoleChanged { role: Role::Leader, .. } => self.counts.leaders += 1,
             Notice::Failed { .. } => self.operator_restarts(at),
-            // No memory is damaged here, so that whoever says this is wrong.
-            Notice::Diverged(divergence) => panic!("State Hash: n{} gives up over {divergence:?}", at + 1),
+            Notice::Diverged(_) => self.found_out(at),
             _ => {}
         }
         let line = || format!("n{} {}", at + 1, story::notice(notice));

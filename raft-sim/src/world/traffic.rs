@@ -77,10 +77,11 @@ impl World {
         if !self.nodes[to].is_up() || !(is_current || is_late) {
             return;
         }
-        let message: Message = postcard::from_bytes(&packet.message).expect("a message that can be read");
+        let mut message: Message = postcard::from_bytes(&packet.message).expect("a message that can be read");
         if !is_current && matches!(message, Message::Forward { .. }) {
             return;
         }
+        self.spoil_on_arrival(to, &mut message);
         self.trace.tell(self.now, || format!("n{} -> n{} {}", from + 1, to + 1, story::message(&message)));
         let (from, incarnation) = (self.nodes[from].id.clone(), packet.incarnation);
         self.comes_in(to, Event::Received { from, incarnation, message });

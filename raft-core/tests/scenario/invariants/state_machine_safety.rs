@@ -30,7 +30,7 @@ impl StateMachineSafety {
 
     pub(crate) fn check(&mut self, node: &Node) {
         let checked = self.checked.entry(node.id.clone()).or_default();
-        for executed in node.history.since(*checked) {
+        for executed in node.memory.executed_since(*checked) {
             let id = &node.id;
             match self.executed.get(*checked) {
                 Some(known) => {
