@@ -24,7 +24,7 @@ use crate::consensus::{Consensus, EntryLog};
 use crate::entry::Entry;
 use crate::log::Identity;
 use crate::state_machine::StateMachine;
-use crate::types::{Applied, LogIndex, Time};
+use crate::types::{Applied, LogIndex, StateHash, Time};
 
 /// See the [module](self).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,12 +55,12 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResumeError {
     /// Entries are missing.
-    #[error("the log is needed up to entry {needed}, and there are {have} entries")]
+    #[error("the log is needed from the first entry to entry {needed}, and there is none after {have}")]
     LogMissing {
         /// The checkpoint's base.
         needed: LogIndex,
-        /// Entries that were given.
-        have: u64,
+        /// The last entry before the first that is missing.
+        have: LogIndex,
     },
     /// The entries are not those that the checkpoint was made with, or the state machine is another one.
     #[error("applying the log up to {} gives the state hash {found}, and it was {}", .expected.index, .expected.hash)]
@@ -68,7 +68,7 @@ pub enum ResumeError {
         /// As the checkpoint has it.
         expected: Applied,
         /// What applying gives.
-        found: crate::types::StateHash,
+        found: StateHash,
     },
 }
 
@@ -157,9 +157,14 @@ impl Replica {
         let base = checkpoint.base;
         let kept = entries.into_iter().take_while(|entry| entry.index <= base);
         let mut log = EntryLog::new(Vec::new());
-        kept.chain(checkpoint.tail).for_each(|entry| log.append(entry));
+        for entry in kept.chain(checkpoint.tail) {
+            if entry.index != log.last_index().next() || entry.term < log.last_term() {
+                return Err(ResumeError::LogMissing { needed: base, have: log.last_index() });
+            }
+            log.append(entry);
+        }
         if log.last_index() < base {
-            return Err(ResumeError::LogMissing { needed: base, have: log.last_index().0 });
+            return Err(ResumeError::LogMissing { needed: base, have: log.last_index() });
         }
         log.mark(checkpoint.written, checkpoint.durable);
         let mut replica = Replica {
