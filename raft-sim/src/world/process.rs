@@ -176,7 +176,7 @@ impl World {
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let actions = replica.drain();
         self.checks.after_step(&self.nodes[at].server().expect("it is up"));
-        self.record_turn(at, actions.len());
+        self.record_turn(at, &actions);
         let dies = actions.len() > 1 && self.faults.strikes(Fault::BetweenActions);
         let done =
             if dies { self.faults.dice(Fault::BetweenActions).index(actions.len()) } else { actions.len() };

@@ -4,8 +4,8 @@
 
 use raft_core::entry::Entry;
 use raft_core::kv::Store;
-use raft_core::record::{Header, Recorder, replay};
-use raft_core::replica::Event;
+use raft_core::record::{Header, Recorder, Told, replay};
+use raft_core::replica::{Action, Event};
 use raft_core::types::{NodeId, Time};
 
 use super::World;
@@ -23,6 +23,8 @@ pub(crate) struct Tape {
     bytes: Vec<u8>,
     /// The log before the first file.
     base: Vec<Entry>,
+    /// What the replica wanted done.
+    actions: Vec<Action>,
 }
 
 impl Tape {
@@ -42,8 +44,8 @@ fn header(node_id: &NodeId) -> Header {
 }
 
 impl World {
-    /// A server's turn is over, and gave so many actions. The recording goes on, or begins.
-    pub(super) fn record_turn(&mut self, at: usize, actions: usize) {
+    /// A server's turn is over, and gave these actions. The recording goes on, or begins.
+    pub(super) fn record_turn(&mut self, at: usize, actions: &[Action]) {
         if !self.is_recorded {
             return;
         }
@@ -56,7 +58,8 @@ impl World {
             return;
         };
         let replica = self.nodes[at].replica.as_ref().expect("it is up");
-        tape.bytes.extend_from_slice(tape.recorder.drained(replica, actions));
+        tape.bytes.extend_from_slice(tape.recorder.drained(replica, actions.len()));
+        tape.actions.extend_from_slice(actions);
         if self.recording_dice.one_in(FILE_RARITY) {
             tape.begin(&self.nodes[at]);
         }
@@ -66,7 +69,7 @@ impl World {
     fn begin_recording(&mut self, at: usize) {
         let log = self.nodes[at].replica.as_ref().expect("it is up").consensus().log();
         let base = log.range(log.first_index()..=log.last_index()).cloned().collect();
-        let mut tape = Tape { recorder: Recorder::new(), bytes: Vec::new(), base };
+        let mut tape = Tape { recorder: Recorder::new(), bytes: Vec::new(), base, actions: Vec::new() };
         tape.begin(&self.nodes[at]);
         self.now_tell(|| format!("n{} is recorded from here on", at + 1));
         self.nodes[at].tape = Some(tape);
@@ -78,7 +81,14 @@ impl World {
         // What it begins with must be what the replay has come to.
         tape.begin(&self.nodes[at]);
         let machine = Box::new(Store::new());
-        let result = replay(&tape.bytes, Some(tape.base), machine, &mut |_, _| {});
+        let mut actions = tape.actions.iter();
+        let mut compare = |_: Time, told: Told<'_>| {
+            if let Told::Action(again) = told {
+                let action = actions.next();
+                assert_eq!(action, Some(again), "Replay: n{} does something else", at + 1);
+            }
+        };
+        let result = replay(&tape.bytes, Some(tape.base), machine, &mut compare);
         let summary = result.unwrap_or_else(|error| panic!("Replay: of n{}, {error}", at + 1));
         assert_eq!(summary.torn_bytes, 0, "Replay: what was recorded is whole");
         self.counts.replayed += summary.events;
