@@ -35,6 +35,7 @@ macro_rules! faults {
     };
 }
 
+// A new one goes to the end: a seed draws for one after the other, and is to stay the world that it is.
 faults! {
     Drop = "net.drop", one in 40, "a message is lost";
     Duplicate = "net.duplicate", one in 40, "a message comes once more, up to 5 s later";
@@ -70,8 +71,6 @@ faults! {
     RotIdentity = "disk.rot-identity", one in 10, "a bit of the identity file flips while a server is down";
     SegmentGone = "disk.segment-gone", one in 10, "a segment in use is removed while a server is down";
     SegmentCut = "disk.segment-cut", one in 10, "a segment in use is made shorter while a server is down";
-    StateBit = "memory.state-bit", one in 30, "a bit of a value turns over in a server's store";
-    EntryBit = "memory.entry-bit", one in 20, "a bit of an entry turns over on its way into a server's log";
     DriftFast = "clock.fast", one in 3, "a clock runs up to 20 % fast";
     DriftSlow = "clock.slow", one in 3, "a clock runs up to 20 % slow";
     Jump = "clock.jump", one in 30, "a clock jumps ahead by up to 2 s";
@@ -102,6 +101,8 @@ faults! {
     AnswerLost = "client.answer-lost", one in 30, "an answer is lost on its way to the client";
     Burst = "client.burst", one in 20, "all clients ask at once";
     LargeValue = "client.large-value", one in 30, "a value fills more than a segment";
+    StateBit = "memory.state-bit", one in 30, "a bit of a value turns over in a server's store";
+    EntryBit = "memory.entry-bit", one in 20, "a bit of an entry turns over on its way into a server's log";
 }
 
 impl Fault {

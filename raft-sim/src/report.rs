@@ -75,7 +75,8 @@ impl Counts {
         format!(
             "{} seeds, {hours:.1} simulated hours, {} events, {} messages, {} disk batches\n\
              {faults} faults, {} crashes, {} torn ends cut off, {} elections won\n\
-             {} times memory was damaged, {} times the others found out, {} events were recorded and replayed\n\
+             {} times memory was damaged, {} times the others found out\n\
+             {} events were recorded and replayed\n\
              {} operations asked for, {} answered\n\
              {seconds:.1} s, {:.1} seeds/s, trace {:016x}",
             self.seeds,

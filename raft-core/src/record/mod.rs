@@ -1,4 +1,4 @@
-//! The flight recorder: everything that goes into a replica, as bytes, so that it can be done again at a desk.
+//! The flight recorder: all that goes into a replica, as bytes, so that it can be done again at a desk.
 //!
 //! | file | what it answers |
 //! | --- | --- |
@@ -6,10 +6,11 @@
 //! | `recorder` | what is written while a node runs? |
 //! | `replay` | is what is done again the same? |
 //!
-//! A recording is a row of frames (`frame.rs`). A file of it begins with a [`Checkpoint`](crate::replica::Checkpoint), and goes on with a
-//! frame for each turn: what was stepped through, how many actions the drain gave, and where the replica
-//! stood then. Any file can be the first of a replay; those after it go on from it, and their checkpoints are
-//! compared too. The entries before the first checkpoint come as frames of their own, or from a data directory.
+//! A recording is a row of frames (`frame.rs`). A file of it begins with a checkpoint of the replica, and
+//! goes on with a frame for each turn: what was stepped through, how many actions the drain gave, and where
+//! the replica stood then. Any file can be the first of a replay; those after it go on from it, and their
+//! checkpoints are compared too. The entries before the first checkpoint come as frames of their own, or from
+//! a data directory.
 //!
 //! A recording holds the keys and values that went through the node.
 

@@ -63,7 +63,7 @@ pub enum ResumeError {
         have: LogIndex,
     },
     /// The entries are not those that the checkpoint was made with, or the state machine is another one.
-    #[error("applying the log up to {} gives the state hash {found}, and it was {}", .expected.index, .expected.hash)]
+    #[error("applied up to {}, the log gives state hash {found}, not {}", .expected.index, .expected.hash)]
     OtherState {
         /// As the checkpoint has it.
         expected: Applied,

@@ -1,6 +1,6 @@
 //! The flight recorder of `raft_core::record` on one server at a time: from a moment on, until that process
-//! ends, all that goes into its replica is recorded; then it is done again, and has to come to the same state,
-//! to the last byte.
+//! ends, all that goes into its replica is recorded; then it is done again, and has to do the same and come
+//! to the same state, to the last byte.
 
 use raft_core::entry::Entry;
 use raft_core::kv::Store;
