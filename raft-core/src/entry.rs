@@ -92,7 +92,7 @@ pub enum Sequence {
 
 /// A client's name for itself: 1 to 128 bytes of printable ASCII.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Bytes", into = "Bytes")]
+#[serde(try_from = "Bytes")]
 pub struct ClientId(Bytes);
 
 /// A client id that breaks the rule of [`ClientId`].
@@ -125,11 +125,5 @@ impl TryFrom<Bytes> for ClientId {
         let valid =
             (1..=Self::MAX_LEN).contains(&name.len()) && name.iter().all(|b| (b' '..=b'~').contains(b));
         if valid { Ok(ClientId(name)) } else { Err(InvalidClientId) }
-    }
-}
-
-impl From<ClientId> for Bytes {
-    fn from(id: ClientId) -> Bytes {
-        id.0
     }
 }

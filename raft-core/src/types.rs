@@ -1,6 +1,6 @@
 //! The words of the paper as types, so that a term cannot stand where an index belongs.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
@@ -60,7 +60,7 @@ impl fmt::Display for LogIndex {
 
 /// A server's name: `[A-Za-z0-9_.-]{1,64}`. A node is its id, wherever it listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct NodeId(Arc<str>);
 
 /// A node id that breaks the rule of [`NodeId`].
@@ -111,12 +111,6 @@ impl TryFrom<String> for NodeId {
     type Error = InvalidNodeId;
     fn try_from(name: String) -> Result<NodeId, InvalidNodeId> {
         NodeId::new(&name)
-    }
-}
-
-impl From<NodeId> for String {
-    fn from(id: NodeId) -> String {
-        id.0.to_string()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -11,7 +11,7 @@ use crate::types::LogIndex;
 
 /// A key: UTF-8, 1 byte to 4 KiB.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct Key(Arc<str>);
 
 /// A key that breaks the rule of [`Key`].
@@ -60,12 +60,6 @@ impl TryFrom<String> for Key {
     type Error = InvalidKey;
     fn try_from(key: String) -> Result<Key, InvalidKey> {
         Key::new(&key)
-    }
-}
-
-impl From<Key> for String {
-    fn from(key: Key) -> String {
-        key.0.to_string()
     }
 }
 

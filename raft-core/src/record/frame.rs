@@ -1,11 +1,12 @@
 //! Frames: pieces of a recording that are whole or not there.
 //!
 //! ```text
-//! magic "Rrec" · version u8 · kind u8 · zeros u16 · length u32 · checksum u32 · payload
+//! magic "Rrec" · version u8 · kind u8 · length u32 · checksum of these u16 · payload checksum u32 · payload
 //! ```
 //!
-//! Numbers are little-endian. The checksum is the lower half of an XXH3 of all but itself and the magic: it
-//! has to be cheap, and to find accidents only.
+//! Numbers are little-endian. The checksums are the lower bits of XXH3: they have to be cheap, and to find
+//! accidents only. The header has its own, so that a frame which is cut short is known for one, whatever
+//! its payload looks like: a client may well have stored a recording.
 
 use alloc::vec::Vec;
 
@@ -40,10 +41,15 @@ pub(super) enum Found<'a> {
     },
     /// The bytes end here.
     End,
+    /// A frame that the bytes end within.
+    Torn,
     /// A frame that another version wrote.
     OtherVersion(u8),
-    /// No whole frame.
-    Bad,
+    /// No frame, or not as it was written.
+    Bad {
+        /// Where another one may begin.
+        next: usize,
+    },
 }
 
 /// Begins a frame at the end of `out`; returns where.
@@ -59,9 +65,10 @@ pub(super) fn end(out: &mut [u8], at: usize, kind: Kind) {
     let length = u32::try_from(payload.len()).expect("a frame of less than 4 GiB");
     header[..4].copy_from_slice(&MAGIC);
     (header[4], header[5]) = (VERSION, kind as u8);
-    header[8..12].copy_from_slice(&length.to_le_bytes());
-    let checksum = checksum(header, payload);
-    header[12..].copy_from_slice(&checksum.to_le_bytes());
+    header[6..10].copy_from_slice(&length.to_le_bytes());
+    let check = (hash::of_bytes(&header[..10]) as u16).to_le_bytes();
+    header[10..12].copy_from_slice(&check);
+    header[12..].copy_from_slice(&checksum(payload).to_le_bytes());
 }
 
 /// Adds something to a frame.
@@ -76,37 +83,38 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
     if bytes.is_empty() {
         return Found::End;
     }
-    let Some((header, rest)) = bytes.split_at_checked(HEADER).filter(|(header, _)| header[..4] == MAGIC)
-    else {
-        return Found::Bad;
-    };
-    let number = |from: usize| {
-        u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
-    };
-    let length = usize::try_from(number(8)).unwrap_or(usize::MAX);
-    let Some(payload) = rest.get(..length).filter(|payload| number(12) == checksum(header, payload)) else {
-        return Found::Bad;
-    };
+    let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return Found::Torn };
+    let check = (hash::of_bytes(&header[..10]) as u16).to_le_bytes();
+    if header[..4] != MAGIC || header[10..12] != check {
+        return Found::Bad { next: at + 1 };
+    }
     if header[4] != VERSION {
         return Found::OtherVersion(header[4]);
     }
+    let number = |from: usize| {
+        u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
+    };
+    let length = usize::try_from(number(6)).unwrap_or(usize::MAX);
+    let Some(payload) = rest.get(..length) else { return Found::Torn };
+    let next = at + HEADER + length;
     let kind = match header[5] {
         1 => Kind::Entries,
         2 => Kind::Begin,
         3 => Kind::Turn,
-        _ => return Found::Bad,
+        _ => return Found::Bad { next },
     };
-    Found::Frame { kind, payload, next: at + HEADER + length }
+    if number(12) != checksum(payload) {
+        return Found::Bad { next };
+    }
+    Found::Frame { kind, payload, next }
 }
 
-/// Whether a whole frame lies anywhere after a place: then what is bad there is no torn end.
-pub(super) fn any_after(bytes: &[u8], at: usize) -> bool {
-    let is_frame = |&place: &usize| matches!(read(bytes, place), Found::Frame { .. });
-    (at + 1..bytes.len()).filter(|&place| bytes[place..].starts_with(&MAGIC)).any(|place| is_frame(&place))
+/// Whether a whole frame lies anywhere from a place on: then what is bad before it is no torn end.
+pub(super) fn any_from(bytes: &[u8], at: usize) -> bool {
+    let is_frame = |place: usize| matches!(read(bytes, place), Found::Frame { .. });
+    (at..bytes.len()).filter(|&place| bytes[place..].starts_with(&MAGIC)).any(is_frame)
 }
 
-/// Of what the header says from the version on, and of the payload.
-fn checksum(header: &[u8], payload: &[u8]) -> u32 {
-    let hash = hash::of_words([hash::of_bytes(&header[4..12]), hash::of_bytes(payload)]);
-    (hash & u64::from(u32::MAX)) as u32
+fn checksum(payload: &[u8]) -> u32 {
+    hash::of_bytes(payload) as u32
 }

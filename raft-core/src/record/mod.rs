@@ -46,13 +46,6 @@ pub struct Header {
     pub began_unix_ms: u64,
 }
 
-/// How a file begins.
-#[derive(Debug, Serialize, Deserialize)]
-struct Begin<H, C> {
-    header: H,
-    checkpoint: C,
-}
-
 /// A piece of a turn. `E` is an event or a reference to one: the bytes are the same.
 #[derive(Debug, Serialize, Deserialize)]
 enum Piece<E> {
@@ -84,7 +77,8 @@ impl fmt::Display for Mark {
         let Mark { term, role, commit_index, applied: Applied { index, hash } } = self;
         write!(
             f,
-            "stands as {role:?} in term {term}, committed {commit_index}, applied {index} with state hash {hash}"
+            "stands as {role:?} in term {term}, committed {commit_index}, applied {index} with state hash \
+             {hash}"
         )
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::frame::{self, Kind};
-use super::{Begin, Header, Mark, Piece};
+use super::{Header, Mark, Piece};
 use crate::entry::Entry;
 use crate::replica::{Checkpoint, Event, Replica};
 use crate::types::Time;
@@ -33,7 +33,8 @@ impl Recorder {
         self.clear();
         (self.time, self.mark) = (checkpoint.at(), None);
         frame::begin(&mut self.frame);
-        frame::put(&mut self.frame, &Begin { header, checkpoint });
+        frame::put(&mut self.frame, header);
+        frame::put(&mut self.frame, checkpoint);
         frame::end(&mut self.frame, 0, Kind::Begin);
         &self.frame
     }

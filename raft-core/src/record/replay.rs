@@ -9,7 +9,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Found, Kind};
-use super::{Begin, Header, Mark, Piece, VERSION};
+use super::{Header, Mark, Piece, VERSION};
 use crate::entry::Entry;
 use crate::replica::{Action, Checkpoint, Event, Replica, ResumeError, Role};
 use crate::state_machine::StateMachine;
@@ -48,6 +48,8 @@ pub struct Summary {
 /// What happens while it is done again. Its words are those of [`story`].
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
+    /// In the turn that comes now the replica broke down when it was recorded: it will panic again.
+    BreaksOff,
     /// The replica is stepped through an event.
     Event(&'a Event),
     /// It wants something done.
@@ -59,6 +61,7 @@ pub enum Told<'a> {
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Told::BreaksOff => f.write_str("in what comes now, the replica broke down"),
             Told::Event(event) => f.write_str(&story::event(event)),
             Told::Action(action) => write!(f, "  {}", story::action(action)),
             Told::Stands(mark) => write!(f, "  {mark}"),
@@ -74,11 +77,23 @@ pub enum ReplayError {
     NotARecording,
     /// Another version of the format.
     #[error(
-        "the recording has format {found}, and this program reads format {VERSION}: replay it with the version that recorded it"
+        "the recording has format {found}, and this program reads format {VERSION}: replay it with the \
+         version that recorded it"
     )]
     OtherVersion {
         /// The recording's.
         found: u8,
+    },
+    /// Another version of the program, whose replica may do something else with the same events.
+    #[error(
+        "the recording was made by version {found}, and this is {ours}: replay it with the version that \
+         recorded it"
+    )]
+    OtherProgram {
+        /// The recording's.
+        found: String,
+        /// The one at hand.
+        ours: String,
     },
     /// Bytes that no crash leaves.
     #[error("the recording is damaged at byte {offset}: {why}")]
@@ -106,7 +121,8 @@ pub enum ReplayError {
 }
 
 /// Replays a recording: its files, one after the other, behind the entries up to the first one's base unless
-/// `base` has these. The state machine is an empty one. `tell` hears what happens, a line at a time.
+/// `base` has these. `program` is this program's version; the state machine is an empty one. `tell` hears
+/// what happens.
 ///
 /// # Errors
 /// See [`ReplayError`]. A torn end is none.
@@ -116,10 +132,12 @@ pub enum ReplayError {
 pub fn replay(
     bytes: &[u8],
     base: Option<Vec<Entry>>,
+    program: &str,
     machine: Box<dyn StateMachine>,
     tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
-    let mut player = Player { entries: base.unwrap_or_default(), machine: Some(machine), replaying: None };
+    let (entries, machine) = (base.unwrap_or_default(), Some(machine));
+    let mut player = Player { program, entries, machine, replaying: None };
     let mut at = 0;
     let torn_bytes = loop {
         match frame::read(bytes, at) {
@@ -129,18 +147,21 @@ pub fn replay(
             }
             Found::End => break 0,
             Found::OtherVersion(found) => return Err(ReplayError::OtherVersion { found }),
-            Found::Bad if at == 0 => return Err(ReplayError::NotARecording),
-            Found::Bad if frame::any_after(bytes, at) => {
+            Found::Torn if at > 0 => break (bytes.len() - at) as u64,
+            Found::Torn => return Err(ReplayError::NotARecording),
+            Found::Bad { .. } if at == 0 => return Err(ReplayError::NotARecording),
+            Found::Bad { next } if frame::any_from(bytes, next) => {
                 let why = "the frame does not fit its checksum, and whole ones follow";
                 return Err(ReplayError::Damaged { offset: at as u64, why });
             }
-            Found::Bad => break (bytes.len() - at) as u64,
+            Found::Bad { .. } => break (bytes.len() - at) as u64,
         }
     };
     player.replaying.map(|replaying| replaying.sum_up(torn_bytes)).ok_or(ReplayError::NotARecording)
 }
 
-struct Player {
+struct Player<'a> {
+    program: &'a str,
     entries: Vec<Entry>,
     machine: Option<Box<dyn StateMachine>>,
     replaying: Option<Replaying>,
@@ -161,7 +182,7 @@ impl Stop {
     }
 }
 
-impl Player {
+impl Player<'_> {
     fn take(&mut self, kind: Kind, payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         match (kind, &mut self.replaying) {
             (Kind::Entries, None) => {
@@ -180,7 +201,13 @@ impl Player {
     }
 
     fn begin(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
-        let Begin { header, checkpoint }: Begin<Header, Checkpoint> = next(&mut payload)?;
+        // The header comes first, and is read by itself: another version's checkpoint may not be readable.
+        let header: Header = next(&mut payload)?;
+        if header.program != self.program {
+            let (found, ours) = (header.program, self.program.into());
+            return Err(Stop::Error(ReplayError::OtherProgram { found, ours }));
+        }
+        let checkpoint: Checkpoint = next(&mut payload)?;
         let from = checkpoint.at();
         let machine = self.machine.take().expect("one replica is made");
         let entries = core::mem::take(&mut self.entries);
@@ -209,13 +236,15 @@ struct Replaying {
 impl Replaying {
     fn turn(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         self.turns += 1;
-        loop {
-            if payload.is_empty() {
-                // The replica broke down before the end of the turn: it will do so now.
-                self.replica.drain();
-                return Ok(());
-            }
-            match next::<Piece<Event>>(&mut payload)? {
+        let mut pieces = Vec::new();
+        while !payload.is_empty() {
+            pieces.push(next::<Piece<Event>>(&mut payload)?);
+        }
+        if !matches!(pieces.last(), Some(Piece::Drained { .. })) {
+            tell(self.time, Told::BreaksOff);
+        }
+        for piece in pieces {
+            match piece {
                 Piece::Step { after, event } => {
                     self.events += 1;
                     self.time = self.time + core::time::Duration::from_micros(after);
@@ -225,6 +254,8 @@ impl Replaying {
                 Piece::Drained { actions, mark } => return self.drained(actions, mark, tell),
             }
         }
+        self.replica.drain();
+        Err(self.differs("the replica broke down here, and does not now".into()))
     }
 
     fn drained(
@@ -260,7 +291,8 @@ impl Replaying {
     /// A later file begins: with the state that was reached.
     fn compare_checkpoint(&mut self, payload: &[u8]) -> Result<(), Stop> {
         let mut again = Vec::with_capacity(payload.len());
-        frame::put(&mut again, &Begin { header: &self.header, checkpoint: &self.replica.checkpoint() });
+        frame::put(&mut again, &self.header);
+        frame::put(&mut again, &self.replica.checkpoint());
         if again != payload {
             return Err(self.differs("the state is not that of the file which begins here".into()));
         }

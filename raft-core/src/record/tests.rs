@@ -92,6 +92,15 @@ impl Alone {
         self.record(Event::Propose { token, deadline, command });
     }
 
+    /// A turn with a command that is no command, and more of it than all before.
+    fn record_large(&mut self, data: Vec<u8>) {
+        let data = [&data[..], &data, &[0; 5000]].concat();
+        let command = Command { session: None, data: data.into() };
+        let (token, deadline) = (Token(9999), self.now + Duration::from_secs(5));
+        self.record(Event::Propose { token, deadline, command });
+        self.turn();
+    }
+
     fn work(&mut self, sets: u64) {
         (0..3).for_each(|_| self.turn());
         for value in 0..sets {
@@ -107,7 +116,7 @@ impl Alone {
 }
 
 fn again(bytes: &[u8], base: Option<Vec<Entry>>) -> Result<Summary, ReplayError> {
-    replay(bytes, base, Box::new(Store::new()), &mut |_, _| {})
+    replay(bytes, base, "1.2.3", Box::new(Store::new()), &mut |_, _| {})
 }
 
 #[test]
@@ -116,7 +125,7 @@ fn what_was_recorded_is_done_again() {
     alone.work(100);
     let mut story = Vec::<String>::new();
     let mut said = |_: Time, told: Told<'_>| story.push(told.to_string());
-    let summary = replay(&alone.files[0], None, Box::new(Store::new()), &mut said).unwrap();
+    let summary = replay(&alone.files[0], None, "1.2.3", Box::new(Store::new()), &mut said).unwrap();
     assert_eq!(summary.applied_hash, alone.replica.applied_hash());
     assert_eq!(summary.last_applied, alone.replica.last_applied());
     assert!(summary.last_applied > LogIndex(90) && summary.compared > 90, "{summary:?}");
@@ -187,12 +196,46 @@ fn a_turn_that_was_broken_off_is_there() {
     let mut alone = Alone::new();
     alone.work(3);
     assert!(alone.recorder.broken_off().is_empty());
-    let before = again(&alone.files[0], None).unwrap();
     alone.set(9);
     let bytes = alone.recorder.broken_off().to_vec();
     alone.files[0].extend(bytes);
-    let after = again(&alone.files[0], None).unwrap();
-    assert_eq!((after.events, after.torn_bytes), (before.events + 1, 0));
+    let mut last = Vec::<String>::new();
+    let mut said = |_: Time, told: Told<'_>| last.push(told.to_string());
+    let result = replay(&alone.files[0], None, "1.2.3", Box::new(Store::new()), &mut said);
+    // Here it was not the replica that broke down.
+    assert!(matches!(result, Err(ReplayError::Differs { turn: 7, .. })), "{result:?}");
+    let end = last[last.len() - 2..].concat();
+    assert!(end.starts_with("in what comes now, the replica broke downrequest 4: a command"), "{end}");
+}
+
+#[test]
+fn another_version_is_refused_at_once() {
+    let mut alone = Alone::new();
+    alone.work(3);
+    let other = replay(&alone.files[0], None, "1.2.4", Box::new(Store::new()), &mut |_, _| {}).unwrap_err();
+    let (found, ours) = ("1.2.3".to_string(), "1.2.4".to_string());
+    assert_eq!(other, ReplayError::OtherProgram { found, ours });
+    let mut newer = Vec::new();
+    frame::begin(&mut newer);
+    frame::end(&mut newer, 0, frame::Kind::Begin);
+    newer[4] = VERSION + 1;
+    let check = (crate::hash::of_bytes(&newer[..10]) as u16).to_le_bytes();
+    newer[10..12].copy_from_slice(&check);
+    assert_eq!(again(&newer, None).unwrap_err(), ReplayError::OtherVersion { found: VERSION + 1 });
+}
+
+#[test]
+fn a_value_may_hold_a_recording() {
+    let mut alone = Alone::new();
+    alone.work(3);
+    let recording = alone.files[0].clone();
+    alone.record_large(recording);
+    let whole = alone.files[0].clone();
+    alone.turn();
+    assert!(again(&whole, None).is_ok());
+    let inside = whole.len() - 5000;
+    let torn = again(&whole[..inside], None).unwrap();
+    assert!(torn.torn_bytes > 0, "{torn:?}");
 }
 
 #[test]

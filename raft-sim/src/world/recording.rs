@@ -17,6 +17,8 @@ const RARITY: u64 = 400;
 /// A new file begins at one turn in so many.
 const FILE_RARITY: u64 = 50;
 
+const PROGRAM: &str = "the simulator's";
+
 /// A recording under way.
 pub(crate) struct Tape {
     recorder: Recorder,
@@ -40,7 +42,7 @@ impl Tape {
 }
 
 fn header(node_id: &NodeId) -> Header {
-    Header { program: "the simulator's".to_owned(), node_id: node_id.clone(), began_unix_ms: 0 }
+    Header { program: PROGRAM.to_owned(), node_id: node_id.clone(), began_unix_ms: 0 }
 }
 
 impl World {
@@ -88,7 +90,7 @@ impl World {
                 assert_eq!(action, Some(again), "Replay: n{} does something else", at + 1);
             }
         };
-        let result = replay(&tape.bytes, Some(tape.base), machine, &mut compare);
+        let result = replay(&tape.bytes, Some(tape.base), PROGRAM, machine, &mut compare);
         let summary = result.unwrap_or_else(|error| panic!("Replay: of n{}, {error}", at + 1));
         assert_eq!(summary.torn_bytes, 0, "Replay: what was recorded is whole");
         self.counts.replayed += summary.events;
