@@ -17,7 +17,6 @@ from raft_harness.load import Outcome, judge
 from raft_harness.namespaces import HostNode, HttpInside, NamespaceCluster, inside
 
 KEYS = [f"k{n}" for n in range(12)]
-PACE = 0.03
 ATTEMPTS = 8
 DEADLINES_MS = (200, 500, 1000, 2000)
 EXPECTED_CODES = {"no_leader", "unreachable", "timeout", "outcome_unknown", "overloaded", "shutting_down"}
@@ -25,6 +24,9 @@ EXPECTED_CODES = {"no_leader", "unreachable", "timeout", "outcome_unknown", "ove
 
 class Client(threading.Thread):
     """Asks for one thing after another until told to stop."""
+
+    PACE = 0.03
+    """Seconds between an answer and the next question, half as many up to half as many again."""
 
     def __init__(self, label: str, cluster: NamespaceCluster, history: History, seed: int) -> None:
         super().__init__(daemon=True)
@@ -43,10 +45,13 @@ class Client(threading.Thread):
 
     def work(self) -> None:
         try:
-            while not self._stop_asked.wait(PACE * self._random.uniform(0.5, 1.5)):
+            while not self._stop_asked.wait(self._pause()):
                 self.ask(self.draw())
         finally:
             self.close()
+
+    def _pause(self) -> float:
+        return self.PACE * self._random.uniform(0.5, 1.5)
 
     def draw(self) -> Operation:
         kinds, weights = ("set", "get", "delete", "get_stale"), (55, 27, 8, 10)
@@ -121,6 +126,15 @@ class HttpClient(Client):
             door.close()
 
 
+class ReadingClient(HttpClient):
+    """Only reads, from one node and often: a deposed leader has little time to answer from the past."""
+
+    PACE = 0.01
+
+    def draw(self) -> Operation:
+        return Operation(self.label, "get", self._random.choice(KEYS))
+
+
 class PersistentClient(HttpClient):
     """Prefers one node; repeats its writes under one Idempotency-Key, through any, until they are
     acknowledged, and some after that."""
@@ -135,7 +149,7 @@ class PersistentClient(HttpClient):
         for _ in range(ATTEMPTS):
             told = send(door, operation, self._random.choice(DEADLINES_MS))
             outcome = told if told is Outcome.ACKED or outcome is Outcome.REFUSED else outcome
-            if told is Outcome.ACKED or self._stop_asked.wait(PACE):
+            if told is Outcome.ACKED or self._stop_asked.wait(self._pause()):
                 break
             door = self._random.choice(self.doors)
         self.history.end(operation, outcome)
@@ -205,7 +219,7 @@ class AsyncClient(Client):
 
     async def _go_on(self, client: AsyncRaftClient) -> None:
         while not self._stop_asked.is_set():
-            await asyncio.sleep(PACE * self._random.uniform(0.5, 1.5))
+            await asyncio.sleep(self._pause())
             operation, patience = self.draw(), self._random.choice(DEADLINES_MS) / 1000
             if self._random.random() < 0.05:
                 patience = 0.002
@@ -232,7 +246,7 @@ class AsyncClient(Client):
 
 
 class Clients:
-    """Two HTTP clients for each node, two of `raft_py`'s, and one for asyncio."""
+    """Three HTTP clients for each node, two of `raft_py`'s, and one for asyncio."""
 
     def __init__(self, cluster: NamespaceCluster, history: History, seed: int) -> None:
         nodes = [node for node in cluster.nodes if isinstance(node, HostNode)]
@@ -240,6 +254,7 @@ class Clients:
         self.threads: list[Client] = []
         for n, node in enumerate(nodes):
             self.threads.append(HttpClient(f"http-{n}", cluster, history, seed, [node]))
+            self.threads.append(ReadingClient(f"read-{n}", cluster, history, seed, [node]))
             order = [node, *(other for other in nodes if other is not node)]
             self.threads.append(PersistentClient(f"once-{n}", cluster, history, seed, order))
         self.threads.extend(
