@@ -7,7 +7,8 @@
 //! time. It does not, because no two writes share a value: a write that somebody read took effect before that
 //! read was answered; one that nobody read matters only to a deletion that found something, right after it;
 //! an unheard deletion only to what finds nothing, right after it. Among those that can do the same, the one
-//! asked for first will do.
+//! asked for first will do. For the same reason a value that is gone does not come back: an order in which it
+//! goes before all who read it have done so leads nowhere, and is left at once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -59,16 +60,18 @@ pub struct Stuck {
     pub value: Option<u64>,
     /// Operations, by their place in the list that was searched, of which one would have to come next.
     pub next: Vec<usize>,
+    /// Those that read this value later, so that nothing else may come.
+    pub unread: Vec<usize>,
 }
 
 /// How far an order has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
     value: Option<u64>,
-    /// All of `Register::due` before this place have taken effect,
-    first: usize,
-    /// and these after it, in order.
-    ahead: Vec<usize>,
+    /// All of `Register::due` before this place have taken effect
+    next: usize,
+    /// but these.
+    left: Vec<usize>,
     /// So many of `Register::deletions`.
     deletions: usize,
     /// So many of `Register::writes`.
@@ -83,6 +86,8 @@ struct Register<'a> {
     deletions: Vec<usize>,
     /// Writes of which nobody heard and which nobody read.
     writes: Vec<usize>,
+    /// Who read a value: places in `due`.
+    readers: HashMap<u64, Vec<usize>>,
 }
 
 /// Whether such an order exists.
@@ -98,12 +103,11 @@ pub fn search(calls: &[Call]) -> Search {
             continue;
         };
         let state = register.settled(state);
-        if state.first == register.due.len() {
+        if state.placed() == register.due.len() {
             return Search::Found;
         }
         if been.is_empty() || state.placed() > stuck.placed {
-            let next = register.candidates(&state).into_iter().map(|at| register.due[at].0).collect();
-            stuck = Stuck { placed: state.placed(), value: state.value, next };
+            stuck = register.stuck(&state);
         }
         if been.len() >= MOST_STATES {
             return Search::Undecided(stuck);
@@ -117,16 +121,23 @@ pub fn search(calls: &[Call]) -> Search {
 
 impl State {
     fn placed(&self) -> usize {
-        self.first + self.ahead.len()
+        self.next - self.left.len()
+    }
+
+    fn is_done(&self, at: usize) -> bool {
+        at < self.next && self.left.binary_search(&at).is_err()
     }
 
     fn take(&mut self, at: usize) {
-        if let Err(place) = self.ahead.binary_search(&at) {
-            self.ahead.insert(place, at);
+        match self.left.binary_search(&at) {
+            Ok(place) => {
+                self.left.remove(place);
+            }
+            Err(_) => {
+                self.left.extend(self.next..at);
+                self.next = at + 1;
+            }
         }
-        let whole = self.ahead.iter().enumerate().take_while(|(n, at)| **at == self.first + n).count();
-        self.ahead.drain(..whole);
-        self.first += whole;
     }
 }
 
@@ -141,13 +152,17 @@ impl<'a> Register<'a> {
         }
         let mut order: Vec<usize> = (0..calls.len()).collect();
         order.sort_by_key(|&at| calls[at].asked);
-        let mut register = Register { calls, due: Vec::new(), deletions: Vec::new(), writes: Vec::new() };
+        let (due, deletions, writes, readers) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        let mut register = Register { calls, due, deletions, writes, readers };
         for at in order {
             let call = &calls[at];
             let by = match call.action {
                 Action::Write(value) => call.answered.into_iter().chain(read_by.get(&value).copied()).min(),
                 Action::Delete(_) | Action::Read(_) => call.answered,
             };
+            if let (Some(_), Action::Read(Some(value))) = (by, call.action) {
+                register.readers.entry(value).or_default().push(register.due.len());
+            }
             match (by, call.action) {
                 (Some(by), _) => register.due.push((at, by.max(call.asked.saturating_add(1)))),
                 (None, Action::Write(_)) => register.writes.push(at),
@@ -158,6 +173,12 @@ impl<'a> Register<'a> {
         register
     }
 
+    fn stuck(&self, state: &State) -> Stuck {
+        let next = self.candidates(state).into_iter().map(|at| self.due[at].0).collect();
+        let unread = self.unread(state).map(|at| self.due[at].0).collect();
+        Stuck { placed: state.placed(), value: state.value, next, unread }
+    }
+
     fn action(&self, at: usize) -> Action {
         self.calls[self.due[at].0].action
     }
@@ -165,14 +186,13 @@ impl<'a> Register<'a> {
     /// What is left and was asked for before any of it was over, and when the first of it was over.
     fn window(&self, state: &State) -> (Vec<usize>, u64) {
         let (mut open, mut over) = (Vec::new(), u64::MAX);
-        for (at, (call, by)) in self.due.iter().enumerate().skip(state.first) {
-            if self.calls[*call].asked >= over {
+        for at in state.left.iter().copied().chain(state.next..self.due.len()) {
+            let (call, by) = self.due[at];
+            if self.calls[call].asked >= over {
                 break;
             }
-            if state.ahead.binary_search(&at).is_err() {
-                open.push(at);
-                over = over.min(*by);
-            }
+            open.push(at);
+            over = over.min(by);
         }
         open.retain(|at| self.calls[self.due[*at].0].asked < over);
         (open, over)
@@ -180,6 +200,12 @@ impl<'a> Register<'a> {
 
     fn candidates(&self, state: &State) -> Vec<usize> {
         self.window(state).0
+    }
+
+    /// Who read what the register holds and is yet to do so.
+    fn unread(&self, state: &State) -> impl Iterator<Item = usize> {
+        let readers = state.value.and_then(|value| self.readers.get(&value));
+        readers.into_iter().flatten().copied().filter(|at| !state.is_done(*at))
     }
 
     /// What changes nothing and fits may as well come now: no order is lost by that.
@@ -200,6 +226,10 @@ impl<'a> Register<'a> {
 
     /// The states that may come next, the suggested one first.
     fn after(&self, state: &State) -> Vec<State> {
+        // Whatever changes something, once what fits was done, changes the value that is there.
+        if self.unread(state).next().is_some() {
+            return Vec::new();
+        }
         let (candidates, over) = self.window(state);
         let unheard = |list: &[usize], used: usize| {
             list.get(used).copied().filter(|&call| self.calls[call].asked < over)
@@ -378,12 +408,24 @@ mod tests {
     }
 
     #[test]
+    fn a_write_found_only_at_the_end_is_not_spent_before() {
+        let mut calls = long_history();
+        for n in 0..10 {
+            calls.push(lost(Action::Write(9_000_000 + n), n));
+            calls.push(call(Action::Read(Some(9_000_000 + n)), 40_000 + n * 10, 40_001 + n * 10));
+        }
+        assert_eq!(search(&calls), Search::Found);
+        calls.push(call(Action::Read(Some(9_000_003)), 20_007, 20_008));
+        assert!(matches!(search(&calls), Search::None(_)));
+    }
+
+    #[test]
     fn operations_nobody_heard_of_do_not_make_it_long() {
         let mut calls = long_history();
         assert_eq!(search(&calls), Search::Found);
         let stale = call(Action::Read(Some(2_990)), 29_992, 29_993);
         calls.push(stale);
         let Search::None(stuck) = search(&calls) else { panic!("a stale read passed") };
-        assert!(stuck.next.contains(&(calls.len() - 1)), "it is named: {stuck:?}");
+        assert!(stuck.unread.contains(&(calls.len() - 1)), "it is named: {stuck:?}");
     }
 }

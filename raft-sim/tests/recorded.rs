@@ -69,7 +69,7 @@ fn a_stale_read() {
     let without =
         |read: &str| [set("k", "v1", (1, 2), OK), set("k", "v2", (3, 4), OK), get("k", read, (5, 6), OK)];
     assert_eq!(violations(&without(r#""v2""#)), Vec::<String>::new());
-    let named = [r#""k""#, r#"holds "v2""#, "line 3 (b: get"];
+    let named = [r#""k""#, r#"holds "v1""#, "line 3 (b: get", "line 2 (a: set"];
     assert_caught(&without(r#""v1""#), "Linearizability", &named);
     let with =
         [set("k", "v1", (1, 2), &at(1)), set("k", "v2", (3, 4), &at(2)), get("k", r#""v1""#, (5, 6), &at(1))];

@@ -261,9 +261,16 @@ impl Recorded {
     fn tell_stuck(&self, stuck: &Stuck, register: &Register<'_>) -> String {
         let held = stuck.value.and_then(|value| register.values.get(value as usize));
         let held = held.map_or("nothing".to_owned(), |value| format!("{value:?}"));
-        let next: Vec<String> = stuck.next.iter().map(|&call| self.tell(register.places[call])).collect();
-        let (placed, all, next) = (stuck.placed, register.calls.len(), next.join("; "));
-        format!("after {placed} of {all} it holds {held}, and none of these fits: {next}")
+        let tell = |calls: &[usize]| {
+            let calls = calls.iter().map(|&call| self.tell(register.places[call]));
+            calls.collect::<Vec<_>>().join("; ")
+        };
+        let (placed, all, next) = (stuck.placed, register.calls.len(), tell(&stuck.next));
+        let why = match stuck.unread.as_slice() {
+            [] => "none of these fits".to_owned(),
+            unread => format!("{} found that later; but first one of these has to come", tell(unread)),
+        };
+        format!("after {placed} of {all} it holds {held}, and {why}: {next}")
     }
 
     /// An operation in words, with its line.
