@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeCluster
-from raft_harness import chaos_report, eventually
-from raft_harness.chaos import Arena, Deck, Episode, strike
+from raft_harness import Cluster, chaos_report, eventually
+from raft_harness.chaos import STRIKES, Arena, Deck, Episode, strike
 from raft_harness.chaos_clients import KEYS, Clients, send
 from raft_harness.history import History, Operation, check
 from raft_harness.load import Outcome
@@ -105,6 +105,41 @@ def with_a_stale_read(history: History) -> History:
     stale = Operation(read.client, "get", read.key, first.value, None, read.begin, read.end, read.outcome)
     tampered.operations.append(stale)
     return tampered
+
+
+def test_a_seed_draws_the_same_faults() -> None:
+    """All kinds, each before any comes again."""
+    count = len(STRIKES) + len(STRIKES) // 2
+    decks = [Deck(random.Random(seed)) for seed in (1, 1, 2)]
+    first, same, other = [[deck.draw() for _ in range(2 * count)] for deck in decks]
+    assert first == same != other
+    for half in (first[:count], first[count:]):
+        assert set(half) == {*STRIKES, "mix"}
+        assert half.count("mix") == count - len(STRIKES)
+
+
+def test_gaps_are_counted_within_spells() -> None:
+    acked = [10, 11, 30, 31, 60]
+    assert chaos_report.gaps(acked, [(0, 20), (40, 70)]) == [(0, 10), (10, 11), (11, 20), (40, 60), (60, 70)]
+    assert chaos_report.worst(chaos_report.gaps([], [(5, 9)])) == 4, "nothing at all is a gap"
+    episode = Episode("kill one", 12, 14)
+    found = chaos_report.gaps(acked, [(0, 70)])
+    assert chaos_report.overlapping(found, episode) == [(11, 30)]
+
+
+def test_who_is_a_majority(tmp_path: Path) -> None:
+    """Three of five alive, each of which hears the other two."""
+    arena = Arena(Cluster(tmp_path, 5))  # type: ignore[arg-type] # no link of it is cut in truth
+    a, b, c, d, e = arena.cluster.nodes
+    assert arena.can_work([d, e], [])
+    assert not arena.can_work([c, d, e], [])
+    assert arena.can_work([], [(a, b), (d, e)])
+    assert arena.can_work([], [(a, other) for other in (b, c, d, e)])
+    assert not arena.can_work([d, e], [(a, b)]), "one way is not connected"
+    chained = [(a, b), (b, c), (c, d), (d, e)]
+    deaf = [(x, y) for x in (a, b, c, d, e) for y in (a, b, c, d, e) if x is not y]
+    deaf = [pair for pair in deaf if pair not in chained and pair[::-1] not in chained]
+    assert not arena.can_work([], deaf)
 
 
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))

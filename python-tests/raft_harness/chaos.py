@@ -38,14 +38,15 @@ class Arena:
         self, action: Callable[[], object], down: Collection[Node], deaf: Collection[tuple[Node, Node]]
     ) -> None:
         """Does something that leaves these nodes down and these deaf."""
-        can_work = self._can_work(down, deaf)
+        can_work = self.can_work(down, deaf)
         if not can_work:
             self._note(False)
         action()
         self.down, self.deaf = set(down), set(deaf)
         self._note(can_work)
 
-    def _can_work(self, down: Collection[Node], deaf: Collection[tuple[Node, Node]]) -> bool:
+    def can_work(self, down: Collection[Node], deaf: Collection[tuple[Node, Node]]) -> bool:
+        """Whether a majority is alive with each of it connected with each other, both ways."""
         alive = [node for node in self.cluster.nodes if node not in down]
         groups = itertools.combinations(alive, self.cluster.majority)
         return any(not any(pair in deaf for pair in itertools.permutations(group, 2)) for group in groups)
