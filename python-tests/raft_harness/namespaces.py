@@ -127,24 +127,31 @@ class NamespaceCluster(Cluster):
 
     def cut(self, one: Node, other: Node) -> None:
         """Drops every packet between the two from now on. Connections stay open: nobody is told."""
-        for here, there in ((one, other), (other, one)):
-            self._filter(here, "-A", there)
+        self.split([one], [other])
 
     def cut_off(self, node: Node) -> None:
         """Cuts a node off from all others; the test still reaches it."""
-        for other in self.others(node):
-            self.cut(node, other)
+        self.split([node], self.others(node))
+
+    def split(self, left: Sequence[Node], right: Sequence[Node]) -> None:
+        """Cuts all of these off from all of those."""
+        for here, there in ((left, right), (right, left)):
+            for node in here:
+                self.deafen(node, there)
+
+    @staticmethod
+    def deafen(node: Node, sources: Sequence[Node], share: float = 1.0) -> None:
+        """The node no longer hears the sources: of their packets this share, drawn at random, is dropped."""
+        assert isinstance(node, HostNode)
+        rule = ["-s", ",".join(source.host for source in sources), "-j", "DROP"]
+        if share < 1:
+            rule += ["-m", "statistic", "--mode", "random", "--probability", f"{share:.3f}"]
+        run("ip", "netns", "exec", node.namespace, "iptables", "-w", "-A", "INPUT", *rule)
 
     def heal(self) -> None:
         """Undoes every cut."""
         for node in self._hosts():
             run("ip", "netns", "exec", node.namespace, "iptables", "-w", "-F", "INPUT")
-
-    @staticmethod
-    def _filter(at: Node, action: str, source: Node) -> None:
-        assert isinstance(at, HostNode)
-        rule = ["-s", source.host, "-j", "DROP"]
-        run("ip", "netns", "exec", at.namespace, "iptables", "-w", action, "INPUT", *rule)
 
     def close(self) -> None:
         super().close()

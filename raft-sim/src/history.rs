@@ -183,10 +183,10 @@ impl History {
             let calls = self.calls(key, &ran, unheard);
             match search(&calls) {
                 Search::Found => {}
-                Search::None => {
+                Search::None(_) => {
                     panic!("Linearizability: no order explains what was seen of k{key}: {calls:?}")
                 }
-                Search::Undecided => panic!("Undecided: too many orders to try for k{key}: {calls:?}"),
+                Search::Undecided(_) => panic!("Undecided: too many orders to try for k{key}: {calls:?}"),
             }
         }
     }

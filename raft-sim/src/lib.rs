@@ -26,6 +26,7 @@ pub mod linearizable;
 mod machine;
 pub mod minimise;
 mod plan;
+pub mod recorded;
 mod report;
 
 mod trace;

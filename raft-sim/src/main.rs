@@ -1,6 +1,7 @@
 //! `raft-sim`: runs seeds on all cores, and shows, tells and minimises those that fail.
 #![forbid(unsafe_code)]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 #[cfg(feature = "seeded-bugs")]
 use raft_core::seeded::Bug;
+use raft_sim::recorded::{Recorded, Verdict};
 use raft_sim::{Counts, Fault, Options, Run, minimise, run};
 
 /// Simulates whole clusters of the shipped replica, one from each seed, with everything going wrong.
@@ -40,6 +42,9 @@ struct Args {
     /// Let clients ask for so many operations only.
     #[arg(long, value_name = "N")]
     operations: Option<u64>,
+    /// Check what real clients recorded in this file, one operation a line, and simulate nothing.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    history: Option<PathBuf>,
     /// Threads; all cores, if not given.
     #[arg(long)]
     jobs: Option<usize>,
@@ -58,6 +63,9 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(path) = &args.history {
+        return history(path);
+    }
     let mut without = Vec::new();
     for name in &args.without {
         let Some(fault) = Fault::named(name) else {
@@ -85,6 +93,28 @@ fn main() -> ExitCode {
         Some(seed) => one(seed, &options, &args),
         None => many(&options, &args),
     }
+}
+
+/// Whether a recorded history can be right.
+fn history(path: &Path) -> ExitCode {
+    let began = Instant::now();
+    let recorded = match Recorded::read(path) {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            eprintln!("raft-sim: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let Verdict { operations, keys, longest, violations } = recorded.check();
+    let seconds = began.elapsed().as_secs_f64();
+    violations.iter().for_each(|violation| println!("{violation}"));
+    let verdict = match violations.len() {
+        0 => "linearizable, each write once".to_owned(),
+        violations => format!("{violations} violations"),
+    };
+    let size = format!("{operations} operations on {keys} keys, at most {longest} on one");
+    println!("{size}, checked in {seconds:.2} s: {verdict}");
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn jobs(args: &Args) -> usize {
