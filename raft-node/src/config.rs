@@ -1,7 +1,7 @@
 //! What a node is told when it starts, with the documented defaults.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -181,7 +181,7 @@ pub fn check_peers<'a>(
     Ok(peers)
 }
 
-/// Splits `HOST:PORT`; IPv6 hosts stand in brackets.
+/// Splits `HOST:PORT`; IPv6 hosts, and no others, stand in brackets.
 ///
 /// # Errors
 /// When there is no host, or no port from 1 to 65535.
@@ -189,12 +189,11 @@ pub fn split_address(address: &str) -> Result<(&str, u16), ConfigError> {
     let bad = || ConfigError::Address { address: address.to_owned() };
     let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let has_colon = bare.contains(':');
-    if bare.is_empty() || (has_colon && bare == host) || host.contains(char::is_whitespace) {
-        return Err(bad());
-    }
-    Ok((bare, port))
+    let (bare, is_sound) = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(bare) => (bare, is_ipv6(bare)),
+        None => (host, !host.is_empty() && !host.contains(['[', ']', ':'])),
+    };
+    if is_sound && !host.contains(char::is_whitespace) { Ok((bare, port)) } else { Err(bad()) }
 }
 
 impl Config {
@@ -254,6 +253,12 @@ impl Config {
     }
 }
 
+/// Whether it is an IPv6 address; one of a single link may name its interface: `fe80::1%eth0`.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(|zone| !zone.is_empty())
+}
+
 fn bounded(name: &'static str, given: usize, min: usize, max: usize) -> Result<(), ConfigError> {
     if (min..=max).contains(&given) {
         Ok(())
@@ -279,6 +284,11 @@ mod tests {
         {
             assert!(parse_peers(bad).is_err(), "{bad:?} was taken");
         }
+        for bad in ["a=[x:1", "a=x]:1", "a=[h]:1", "a=[]:1", "a=[::1]:2]:1", "a=[::1]x=[::1]:7", "a=[::g]:1"]
+        {
+            assert!(parse_peers(bad).is_err(), "{bad:?} was taken: brackets are for IPv6 addresses");
+        }
+        assert_eq!(split_address("[fe80::1%eth0]:7").unwrap(), ("fe80::1%eth0", 7));
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub mod dashboard;
 pub mod disk;
 mod error;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod node;
 mod session;

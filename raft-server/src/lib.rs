@@ -9,6 +9,9 @@ mod cluster;
 mod dashboard;
 mod demo;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod logging;
 mod node;
 mod program;

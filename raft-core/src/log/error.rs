@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::format::{FORMAT_VERSION, FrameSeq};
 use super::identity::IdentityError;
 use crate::disk::{FileName, ReadError};
-use crate::types::{Incarnation, LogIndex, NodeId};
+use crate::types::{Incarnation, LogIndex, NodeId, Term};
 
 /// A data directory that must not be used as it is. Each text names the file, the place where there is one,
 /// and what to do. Nothing on the disk is changed.
@@ -157,6 +157,37 @@ pub enum RecoveryError {
         found: LogIndex,
         /// The last one before it.
         last: LogIndex,
+    },
+
+    /// A term that no server can have stored there: along the entries they never fall, and none gets that high.
+    #[error(
+        "{file}: the frame at offset {offset} holds term {found} where the log before it allows {least} to \
+         {most}. {ADVICE}"
+    )]
+    Term {
+        /// The segment.
+        file: FileName,
+        /// Where the frame starts, in bytes.
+        offset: u64,
+        /// The term.
+        found: Term,
+        /// The least it could be.
+        least: Term,
+        /// The most it could be.
+        most: Term,
+    },
+
+    /// An entry of a term that the server never got to: its vote in that term has been lost.
+    #[error(
+        "entry {entry} is of term {found}, and this server's stored term is {term}: a vote has been lost. {ADVICE}"
+    )]
+    EntryAhead {
+        /// The last entry.
+        entry: LogIndex,
+        /// Its term.
+        found: Term,
+        /// The hard state's.
+        term: Term,
     },
 }
 

@@ -16,7 +16,7 @@ use super::{LogOptions, Record, segments_among};
 use crate::disk::{DiskOp, FileName, ReadDisk};
 use crate::entry::Entry;
 use crate::seeded::{self, Bug};
-use crate::types::{HardState, Incarnation, LogIndex, NodeId};
+use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
 
 /// What a data directory held.
 #[derive(Clone, Debug)]
@@ -73,6 +73,24 @@ pub struct TornTail {
 /// When anything is missing, damaged or out of place that a crash does not explain, or the directory is not
 /// `node_id`'s. The server must not start from it.
 pub fn recover(
+    disk: &dyn ReadDisk,
+    node_id: &NodeId,
+    options: LogOptions,
+) -> Result<Recovery, RecoveryError> {
+    let recovery = read(disk, node_id, options)?;
+    if let Recovery::Found(found) = &recovery
+        && let Some(last) = found.entries.last()
+        && last.term > found.hard_state.term
+        && !seeded::is(Bug::HardStateNeverWritten)
+    {
+        let (entry, term) = (last.index, found.hard_state.term);
+        return Err(RecoveryError::EntryAhead { entry, found: last.term, term });
+    }
+    Ok(recovery)
+}
+
+/// As [`recover`], whatever the terms of the last entry and of the hard state.
+pub(super) fn read(
     disk: &dyn ReadDisk,
     node_id: &NodeId,
     options: LogOptions,
@@ -209,7 +227,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Checks what the replica takes for granted: a checksum only says that a frame is as it was laid out.
     fn record(&mut self, record: Record) -> Result<(), Refused> {
+        if let Record::HardState(hard_state) = &record {
+            Refused::check_term(hard_state.term, Term(0))?;
+        }
         self.standing.note(&record);
         let Record::Entry(entry) = record else { return Ok(()) };
         let last = LogIndex(self.entries.len() as u64);
@@ -218,14 +240,27 @@ impl Walk {
         }
         // Not beyond the length, so it fits.
         self.entries.truncate(usize::try_from(entry.index.prev().0).unwrap_or(usize::MAX));
+        let before = self.entries.last().map_or(Term(0), |before| before.term);
+        Refused::check_term(entry.term, before)?;
         self.entries.push(entry);
         Ok(())
     }
 }
 
+/// No server gets there: its peers' messages stop at [`Term::MAX`], and its own elections add one each.
+const HIGHEST_TERM: Term = Term(2 * Term::MAX.0);
+
 enum Refused {
     Unreadable(Unreadable),
     Gap { found: LogIndex, last: LogIndex },
+    Term { found: Term, least: Term, most: Term },
+}
+
+impl Refused {
+    fn check_term(found: Term, least: Term) -> Result<(), Refused> {
+        let most = HIGHEST_TERM;
+        if (least..=most).contains(&found) { Ok(()) } else { Err(Refused::Term { found, least, most }) }
+    }
 }
 
 impl From<Unreadable> for Refused {
@@ -241,6 +276,7 @@ fn reason_at(file: FileName, offset: u64, reason: Refused) -> RecoveryError {
         }
         Refused::Unreadable(Unreadable::Record) => RecoveryError::UnknownRecord { file, offset },
         Refused::Gap { found, last } => RecoveryError::EntryGap { file, offset, found, last },
+        Refused::Term { found, least, most } => RecoveryError::Term { file, offset, found, least, most },
     }
 }
 

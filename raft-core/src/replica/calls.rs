@@ -77,13 +77,17 @@ impl Replica {
             return;
         }
         let (durable, term) = (self.consensus.log.durable(), self.consensus.term());
-        for call in core::mem::take(&mut self.calls) {
+        for mut call in core::mem::take(&mut self.calls) {
+            if let Pending::Entries(_, taken_in) = call.answer
+                && taken_in != term
+            {
+                // The answer names the later term, which has to be durable in its turn.
+                let reply = CallReply::Append { term, result: AppendResult::StaleTerm };
+                (call.answer, call.needs) = (Pending::Ready(reply), self.state_needed());
+            }
             let reply = match &call.answer {
                 _ if !self.is_stored(call.needs) => None,
                 Pending::Ready(reply) => Some(reply.clone()),
-                Pending::Entries(_, taken_in) if *taken_in != term => {
-                    Some(CallReply::Append { term, result: AppendResult::StaleTerm })
-                }
                 Pending::Entries(end, _) if *end <= durable => {
                     Some(CallReply::Append { term, result: AppendResult::Matched { match_index: *end } })
                 }

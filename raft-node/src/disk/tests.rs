@@ -11,7 +11,7 @@ use bytes::Bytes;
 use raft_core::disk::{DiskBatch, DiskOp, ReadDisk, WriteSeq};
 use raft_core::entry::{Entry, Payload};
 use raft_core::log::{Identity, LogOptions, Record, Recovered, Recovery, SegmentNumber, create, recover};
-use raft_core::types::{Incarnation, LogIndex, NodeId, Term};
+use raft_core::types::{HardState, Incarnation, LogIndex, NodeId, Term};
 use tempfile::TempDir;
 
 use super::{Completion, DataDir, DataDirError, Disk, DiskHandle, DiskThread, MemoryDisk, Operation};
@@ -101,7 +101,8 @@ fn a_log_written_by_the_thread_is_found_again() {
             let entry = Entry { index: LogIndex(last), term: Term(1), payload: Payload::Noop };
             entries.push(entry.clone());
             let peer = Record::Peer { node_id: node_1(), incarnation: Incarnation(last) };
-            let (frame, ops) = writer.append(&[Record::Entry(entry), peer]);
+            let term = Record::HardState(HardState { term: Term(1), voted_for: None });
+            let (frame, ops) = writer.append(&[term, Record::Entry(entry), peer]);
             disk.submit(batch(last, ops));
             if last % 7 == 0 {
                 while completions.recv_timeout(PATIENCE) != Ok(Completion::Persisted(WriteSeq(last))) {}

@@ -21,7 +21,7 @@ pub(crate) mod query;
 mod refusal;
 pub(crate) mod reply;
 pub(crate) mod routes;
-mod rpc;
+pub(crate) mod rpc;
 pub(crate) mod server;
 pub(crate) mod store;
 pub(crate) mod watch;

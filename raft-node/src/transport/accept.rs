@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{frame, header};
+use crate::config::Config;
 use crate::http::problem::{Code, Problem};
 use crate::node::{Input, Node};
 
@@ -22,7 +23,7 @@ const UPGRADE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// # Errors
 /// 400 and 403.
 pub(crate) fn accept(request: Request<Incoming>, node: &Node) -> Result<Response<()>, Problem> {
-    let (from, incarnation) = check(request.headers(), node)
+    let (from, incarnation) = check(request.headers(), node.config())
         .inspect_err(|problem| tracing::debug!(reason = %problem.detail, "refused a stream"))?;
     let inbox = node.inbox();
     tokio::spawn(async move {
@@ -42,7 +43,8 @@ pub(crate) fn accept(request: Request<Incoming>, node: &Node) -> Result<Response
     Ok(response)
 }
 
-fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), Problem> {
+/// Reads who calls, and whether this node, with its configuration, is who was meant.
+pub(super) fn check(headers: &HeaderMap, config: &Config) -> Result<(NodeId, Incarnation), Problem> {
     let bad = |reason: String| Problem::bad_request(reason);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let protocol = text("upgrade").unwrap_or_default();
@@ -57,7 +59,7 @@ fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), Prob
              release of the software on all members"
         )));
     }
-    let own = &node.config().node_id;
+    let own = &config.node_id;
     let to = text(header::TO).unwrap_or_default();
     if to != own.as_str() {
         let reason = format!("this node is {own}, and {to:?} was called: correct the address in --peers");
@@ -65,7 +67,7 @@ fn check(headers: &HeaderMap, node: &Node) -> Result<(NodeId, Incarnation), Prob
     }
     let from = text(header::FROM).unwrap_or_default();
     let from = NodeId::new(from).map_err(|error| bad(error.to_string()))?;
-    if from == *own || !node.config().peers.contains_key(&from) {
+    if from == *own || !config.peers.contains_key(&from) {
         let reason =
             format!("{from} is not another member of this cluster: give every node the same --peers");
         return Err(Problem::new(Code::Forbidden, reason));

@@ -7,6 +7,8 @@
 mod accept;
 mod dial;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod links;
 
 pub(crate) use accept::accept;

@@ -58,6 +58,20 @@ impl Layers {
         flags: &Texts,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Layers, SettingsError> {
+        let layers = Layers::without_file(flags, variable)?;
+        let named = layers.strongest(CONFIG).is_some();
+        match std::fs::read_to_string(&layers.path) {
+            Ok(text) => layers.with_file(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(layers),
+            Err(error) => Err(SettingsError::Unreadable { file: layers.path, error }),
+        }
+    }
+
+    /// All but the file, and where that is.
+    pub(crate) fn without_file(
+        flags: &Texts,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Layers, SettingsError> {
         let mut layers = Layers { flags: flags.clone(), ..Layers::default() };
         for setting in SETTINGS {
             let Some(value) = variable(&setting.variable()).filter(|value| !value.is_empty()) else {
@@ -70,13 +84,13 @@ impl Layers {
             layers.environment.insert(setting.name, text);
         }
         layers.path = layers.strongest(CONFIG).map_or(DEFAULT_FILE, |(_, text)| text).into();
-        let named = layers.strongest(CONFIG).is_some();
-        match std::fs::read_to_string(&layers.path) {
-            Ok(text) => layers.file = read_file(&layers.path, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {}
-            Err(error) => return Err(SettingsError::Unreadable { file: layers.path, error }),
-        }
         Ok(layers)
+    }
+
+    /// Adds what the file says.
+    pub(crate) fn with_file(mut self, text: &str) -> Result<Layers, SettingsError> {
+        self.file = read_file(&self.path, text)?;
+        Ok(self)
     }
 
     /// What the strongest layer says, and which that is.

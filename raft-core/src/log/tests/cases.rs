@@ -9,6 +9,7 @@ use super::disk::TornDisk;
 use super::{Model, OPTIONS, entry, identity, node, recover_any, recover_found};
 use crate::disk::DiskOp;
 use crate::log::format::{SegmentHeader, checksum};
+use crate::log::recovery::read;
 use crate::log::{
     Identity, LogOptions, Record, Recovery, RecoveryError, SegmentNumber, Writer, create, recover,
 };
@@ -180,7 +181,7 @@ fn a_large_batch_gets_a_segment_that_fits() {
         model.assert_is(&recover_found(&disk));
     }
     let small = LogOptions { segment_size: 1 };
-    let found = recover(&disk, &node("node_1"), small).expect("readable");
+    let found = read(&disk, &node("node_1"), small).expect("readable");
     assert!(matches!(found, Recovery::Found(found) if found.entries == model.entries));
 }
 
@@ -227,4 +228,29 @@ fn a_frame_cannot_be_durable_before_it_is_laid_out() {
     let (_, mut writer) = created();
     let (frame, _) = writer.append(&[Record::Admitted]);
     writer.note_durable(frame.next());
+}
+
+/// What the checksums cannot tell: such records would fail the replica's assertions once it runs.
+#[test]
+fn terms_that_no_server_stores_are_refused() {
+    let term = |number| Record::HardState(HardState { term: Term(number), voted_for: None });
+    for (records, ahead) in [
+        (vec![term(2), entry(1, 2, "a"), entry(2, 1, "b")], false),
+        (vec![term((1 << 63) + 1)], false),
+        (vec![term(u64::MAX)], false),
+        (vec![entry(1, 1, "a")], true),
+        (vec![term(2), entry(1, 3, "a")], true),
+    ] {
+        let (mut disk, mut writer) = created();
+        commit(&mut disk, &mut writer, &records);
+        let error = recover(&disk, &node("node_1"), OPTIONS).expect_err("was taken");
+        match error {
+            RecoveryError::Term { offset: 64, .. } => assert!(!ahead, "{records:?}"),
+            RecoveryError::EntryAhead { .. } => assert!(ahead, "{records:?}"),
+            other => panic!("{records:?}: {other}"),
+        }
+    }
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[term(2), entry(1, 1, "a"), entry(2, 2, "b"), entry(1, 2, "c")]);
+    assert!(recover(&disk, &node("node_1"), OPTIONS).is_ok());
 }
