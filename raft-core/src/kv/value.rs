@@ -56,6 +56,12 @@ impl core::borrow::Borrow<str> for Key {
     }
 }
 
+impl From<Key> for String {
+    fn from(key: Key) -> String {
+        key.0.as_ref().into()
+    }
+}
+
 impl TryFrom<String> for Key {
     type Error = InvalidKey;
     fn try_from(key: String) -> Result<Key, InvalidKey> {
