@@ -3,8 +3,8 @@
 //! The first byte says which; the rest is the text.
 //!
 //! - Nothing panics; what is refused is refused by a problem document with one of the documented statuses.
-//! - A body is taken exactly if another reader finds in it the documented fields, once each, within their limits;
-//!   and what is taken is what stands there. A value's text comes back as it was.
+//! - A body is taken exactly if another reader finds in it the documented fields, once each, within their
+//!   limits; and what is taken is what stands there. A value's text comes back as it was.
 //! - Decoding a path or query agrees with another decoder, and with encoding.
 //! - A query means the same in another order, and written anew.
 //! - A write's session is what its headers say. A page of another origin is not let in.
@@ -273,8 +273,8 @@ fn is_session(step: Option<&SessionStep>, headers: &HeaderMap) {
     }
 }
 
-/// A page whose own name is made to lead here is not let in: only names that belong here are. Of a target that
-/// names a host itself, as no browser's does, that one is judged instead.
+/// A page whose own name is made to lead here is not let in: only names that belong here are. Of a target
+/// that names a host itself, as no browser's does, that one is judged instead.
 fn knows(headers: &HeaderMap, is_let_in: bool) {
     let hosts: Vec<_> = headers.get_all("host").iter().collect();
     let [host] = hosts[..] else { return };

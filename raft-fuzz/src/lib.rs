@@ -1,8 +1,9 @@
 //! Everything that a node reads from outside, fed with anything.
 //!
-//! A *target* is a plain function of some bytes that panics where something does not hold. `fuzz/` hands each
-//! to libFuzzer, which looks for bytes that do; `tests/bounded.rs` runs each over its corpus and a fixed number
-//! of mutations, with nothing but a stable compiler. docs/fuzzing.md says what each target holds.
+//! A *target* is a plain function of some bytes that panics where something does not hold. `fuzz/` hands
+//! each to libFuzzer, which looks for bytes that do; `tests/bounded.rs` runs each over its corpus and a
+//! fixed number of mutations, with nothing but a stable compiler. docs/fuzzing.md says what each target
+//! holds.
 //!
 //! | file | what it answers |
 //! | --- | --- |

@@ -1,5 +1,5 @@
-//! Messages that a peer might send, with numbers near those of the one who receives them: a hostile peer knows
-//! its way about.
+//! Messages that a peer might send, with numbers near those of the one who receives them: a hostile peer
+//! knows its way about.
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;

@@ -1,15 +1,15 @@
 //! A peer: whatever it says on its stream, into a live replica.
 //!
-//! The first byte says how the replica begins; chunks follow, of the kinds of [`Kind`]: bytes as they come over
-//! the stream, payloads in frames whose length and checksum are right, messages with numbers near the
+//! The first byte says how the replica begins; chunks follow, of the kinds of [`Kind`]: bytes as they come
+//! over the stream, payloads in frames whose length and checksum are right, messages with numbers near the
 //! replica's, heads of requests for a stream, and what the world does in between.
 //!
 //! - Nothing panics, the replica's own assertions included.
 //! - What a frame holds is what was put into it, however the stream is cut.
 //! - Who is let in by the handshake is another member, and meant this node.
-//! - What is committed stays, in the same order, across a restart too; it is executed in order and once; terms
-//!   and the commit index never fall; one vote a term; no message leaves before what it rests on is on the disk
-//!   (`world/checks.rs`).
+//! - What is committed stays, in the same order, across a restart too; it is executed in order and once;
+//!   terms and the commit index never fall; one vote a term; no message leaves before what it rests on is
+//!   on the disk (`world/checks.rs`).
 
 use arbitrary::Unstructured;
 use bytes::BytesMut;

@@ -1,10 +1,11 @@
 //! The readable RPCs, `POST /api/vote` and `POST /api/append_entries`, into a live replica.
 //!
-//! The first byte says how the replica begins; chunks follow: bodies as they come, bodies made from numbers near
-//! the replica's, and what the world does in between.
+//! The first byte says how the replica begins; chunks follow: bodies as they come, bodies made from numbers
+//! near the replica's, and what the world does in between.
 //!
 //! - What a body says is what the replica is asked, or it is refused with a problem that names why.
-//! - The rest is as for a peer: nothing panics, nothing committed changes, and what is answered is on the disk.
+//! - The rest is as for a peer: nothing panics, nothing committed changes, and what is answered is on the
+//!   disk.
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
@@ -153,7 +154,8 @@ fn near(world: &mut World, is_vote: bool, data: &[u8]) {
         .collect();
     let (commit, entries) = (draft.commit.to(last.0), entries.join(","));
     let body = format!(
-        r#"{{"term":{term},"leader_id":"{id}","prev_log_index":{index},"prev_log_term":{index_term},"entries":[{entries}],"leader_commit":{commit}}}"#
+        r#"{{"term":{term},"leader_id":"{id}","prev_log_index":{index},"prev_log_term":{index_term},
+            "entries":[{entries}],"leader_commit":{commit}}}"#
     );
     append(world, body.as_bytes());
 }

@@ -115,9 +115,9 @@ fn rpcs() -> Vec<Vec<u8>> {
 }
 
 fn https() -> Vec<Vec<u8>> {
-    let head = "POST /api/set?timeout_ms=500 HTTP/1.1\r\nHost: localhost:12000\r\nContent-Type: application/json; \
-                charset=utf-8\r\nIdempotency-Key: order-17\r\nIdempotency-Sequence: 3\r\n\
-                Idempotency-Answered-Below: 2\r\n\r\n";
+    let head = "POST /api/set?timeout_ms=500 HTTP/1.1\r\nHost: localhost:12000\r\n\
+                Content-Type: application/json; charset=utf-8\r\nIdempotency-Key: order-17\r\n\
+                Idempotency-Sequence: 3\r\nIdempotency-Answered-Below: 2\r\n\r\n";
     let texts: [(u8, &str); 24] = [
         (0, r#"{"key":"name","value":"Raft Cluster"}"#),
         (0, r#"{"key":"a\u00e9\n","value":{"$base64":"AP8="}}"#),
@@ -143,7 +143,8 @@ fn https() -> Vec<Vec<u8>> {
         ),
         (
             6,
-            "OPTIONS /api/set HTTP/1.1\r\nOrigin: http://db.example:12001\r\nAccess-Control-Request-Method: POST\r\n\r\n",
+            "OPTIONS /api/set HTTP/1.1\r\nOrigin: http://db.example:12001\r\n\
+             Access-Control-Request-Method: POST\r\n\r\n",
         ),
         (6, "GET /raft/stream HTTP/1.1\r\nHost: [::1]:80\r\nConnection: Upgrade\r\nUpgrade: raft\r\n\r\n"),
         (6, "GET http://db.example/health HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -157,9 +158,10 @@ fn https() -> Vec<Vec<u8>> {
 }
 
 fn configs() -> Vec<Vec<u8>> {
-    let file = "host = \"127.0.0.1\"\nelection_timeout_min = 300\nelection-timeout-max = 600\nheartbeat_interval = 100\n\
-                log_level = \"warn,raft_node=debug\"\nlog_format = \"json\"\nephemeral = true\nio_threads = 2\n\
-                max_value_bytes = 4096\nrequest_timeout = 250\n[peers]\nnode_0 = \"10.0.0.1:12000\"\nnode_1 = \"[::1]:12000\"\n";
+    let file = "host = \"127.0.0.1\"\nelection_timeout_min = 300\nelection-timeout-max = 600\n\
+                heartbeat_interval = 100\nlog_level = \"warn,raft_node=debug\"\nlog_format = \"json\"\n\
+                ephemeral = true\nio_threads = 2\nmax_value_bytes = 4096\nrequest_timeout = 250\n\
+                [peers]\nnode_0 = \"10.0.0.1:12000\"\nnode_1 = \"[::1]:12000\"\n";
     let list = b"node_0=127.0.0.1:12000, node_1=db.example:12001,node_2=[fe80::1]:7";
     let values: [&[u8]; 15] = [
         list,

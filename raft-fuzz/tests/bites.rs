@@ -1,7 +1,8 @@
-//! A target that finds nothing proves something only if it would have found something: each bug planted here is
-//! found by mutations of what is kept.
+//! A target that finds nothing proves something only if it would have found something: each bug planted
+//! here is found by mutations of what is kept.
 //!
-//! `cargo test --release -p raft-fuzz --features seeded-bugs --test bites -- --nocapture` prints after how many.
+//! `cargo test --release -p raft-fuzz --features seeded-bugs --test bites -- --nocapture` prints after how
+//! many.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;

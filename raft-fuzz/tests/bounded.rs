@@ -1,7 +1,7 @@
 //! Every target over its seeds, its corpus, what once failed, and a fixed number of mutations of all these.
 //!
-//! `RAFT_FUZZ_MUTATIONS=100000 cargo test --release -p raft-fuzz --features targets --test bounded` draws more, and
-//! `RAFT_FUZZ_SEED=2` others.
+//! `RAFT_FUZZ_MUTATIONS=100000 cargo test --release -p raft-fuzz --features targets --test bounded` draws
+//! more, and `RAFT_FUZZ_SEED=2` others.
 
 use std::path::{Path, PathBuf};
 

@@ -159,7 +159,8 @@ pub enum RecoveryError {
         last: LogIndex,
     },
 
-    /// A term that no server can have stored there: along the entries they never fall, and none gets that high.
+    /// A term that no server can have stored there: along the entries they never fall, and none gets that
+    /// high.
     #[error(
         "{file}: the frame at offset {offset} holds term {found} where the log before it allows {least} to \
          {most}. {ADVICE}"
@@ -179,7 +180,8 @@ pub enum RecoveryError {
 
     /// An entry of a term that the server never got to: its vote in that term has been lost.
     #[error(
-        "entry {entry} is of term {found}, and this server's stored term is {term}: a vote has been lost. {ADVICE}"
+        "entry {entry} is of term {found}, and this server's stored term is {term}: a vote has been lost. \
+         {ADVICE}"
     )]
     EntryAhead {
         /// The last entry.
