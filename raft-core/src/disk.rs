@@ -7,16 +7,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// A file of the data directory, without its folder: `identity`, `log-00000000000000000001`.
 pub type FileName = String;
 
 /// Numbers the replica's batches of disk operations, from 1, without gaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WriteSeq(pub u64);
 
 /// One operation. A batch's operations are carried out in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskOp {
     /// Makes `file`, `size` zero bytes long with `head` at its start, durable together with its name in
     /// the directory. It may be done aside, while later operations run and later batches are answered, so

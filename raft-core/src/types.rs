@@ -164,7 +164,7 @@ pub struct Applied {
 }
 
 /// A moment, as a distance from an origin that the world outside chose. Never goes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Time {
     micros: u64,
 }

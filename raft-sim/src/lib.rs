@@ -27,7 +27,7 @@ mod machine;
 pub mod minimise;
 mod plan;
 mod report;
-mod story;
+
 mod trace;
 mod world;
 

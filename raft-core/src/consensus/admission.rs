@@ -17,6 +17,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Consensus;
 use crate::log::Record;
 use crate::message::{Hello, Message, Unwelcome};
@@ -28,7 +30,7 @@ use crate::types::{Incarnation, NodeId, Time};
 const REPEAT: Duration = Duration::from_millis(250);
 
 /// Who knows whom by which disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Admission {
     standing: Standing,
     /// On record, durable or about to be.
@@ -40,7 +42,7 @@ pub struct Admission {
 }
 
 /// Whether this server may take part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It may.
     Admitted,
@@ -106,7 +108,7 @@ impl Admission {
 }
 
 /// Why there is no understanding with a peer, in words from this server's point of view.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// What the peer holds against this server, or both against each other.
     #[error("{0}")]

@@ -3,12 +3,14 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::seeded::{self, Bug};
 use crate::types::NodeId;
 
 /// The voting members. Every count of votes, matches and rounds goes through here, so that what a majority
 /// means is said once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
     voters: BTreeSet<NodeId>,
 }

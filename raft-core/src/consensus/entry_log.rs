@@ -11,7 +11,7 @@ const CHUNK: usize = 4096;
 
 /// The entries, and three marks: `durable <= written <= last`. `written` has been handed to the disk,
 /// `durable` has been answered by it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EntryLog {
     /// All full but the last. One vector would be moved as a whole whenever it grows: half a second for a few
     /// million entries, in which no heartbeat is sent.
@@ -119,6 +119,15 @@ impl EntryLog {
                 self.chunks.push(chunk);
             }
         }
+    }
+
+    /// Sets both marks, of a log that is put together anew.
+    ///
+    /// # Panics
+    /// When they do not lie in order within it.
+    pub(crate) fn mark(&mut self, written: LogIndex, durable: LogIndex) {
+        assert!(durable <= written && written <= self.last, "durable <= written <= last");
+        (self.written, self.durable) = (written, durable);
     }
 
     /// Removes `from` and all after it (paper §5.3).

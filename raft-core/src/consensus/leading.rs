@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use rand_chacha::rand_core::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::progress::{Pace, Progress};
 use super::transfer::Transfer;
@@ -19,7 +20,7 @@ use crate::types::{ClusterId, LogIndex, NodeId, Time};
 const MAX_APPEND_BYTES: usize = 1 << 20;
 
 /// A leader's volatile state (paper Figure 2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Leadership {
     pub(crate) progress: BTreeMap<NodeId, Progress>,
     /// The index of the entry that opened this term: once it is committed, so is all before it.

@@ -24,6 +24,7 @@
 //! send entries while it writes them.
 
 mod admission;
+mod checkpoint;
 mod commit;
 pub mod configuration;
 mod election;
@@ -49,6 +50,7 @@ pub use admission::{Admission, Refusal, Standing};
 pub use configuration::Configuration;
 pub use entry_log::EntryLog;
 pub use leading::Leadership;
+use serde::{Deserialize, Serialize};
 pub use timing::{InvalidTiming, Timing};
 
 use crate::log::Record;
@@ -87,7 +89,7 @@ pub struct Start {
 }
 
 /// A server's part in the protocol, with the state that belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum RoleState {
     Follower(Following),
     PreCandidate(Votes),
@@ -96,7 +98,7 @@ pub(crate) enum RoleState {
 }
 
 /// What a follower knows of its leader.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Following {
     pub(crate) leader: Option<NodeId>,
     /// Up to here the log is known to equal the leader's.
@@ -109,7 +111,7 @@ pub(crate) struct Following {
 }
 
 /// How an election goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Votes {
     pub(crate) granted: BTreeSet<NodeId>,
     pub(crate) refused: BTreeMap<NodeId, VoteRefusal>,
@@ -117,7 +119,7 @@ pub(crate) struct Votes {
 }
 
 /// The protocol's state on one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Consensus {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
@@ -127,6 +129,8 @@ pub struct Consensus {
     pub(crate) now: Time,
     hard_state: HardState,
     hard_state_changed: bool,
+    /// Not in a checkpoint, which has its own way to keep a log.
+    #[serde(skip)]
     pub(crate) log: EntryLog,
     pub(crate) commit_index: LogIndex,
     /// What the replica has applied: a follower reports it to its leader.
@@ -144,6 +148,8 @@ pub struct Consensus {
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
     outbox: Vec<(NodeId, Message)>,
+    /// None are left after a drain.
+    #[serde(skip)]
     notices: Vec<Notice>,
     records: Vec<Record>,
 }

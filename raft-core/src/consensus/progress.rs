@@ -3,11 +3,13 @@
 
 use alloc::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::Round;
 use crate::types::{LogIndex, Time};
 
 /// One follower's progress. `match_index < next_index` always.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Progress {
     /// The highest index known to be durable there and equal to ours.
     pub match_index: LogIndex,
@@ -26,7 +28,7 @@ pub struct Progress {
 }
 
 /// How a follower is fed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     /// The last common entry is being sought: one message at a time, repeated with the heartbeat.
     Probe {
@@ -38,7 +40,7 @@ pub enum Pace {
 }
 
 /// What was sent and not answered yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     sent: VecDeque<(LogIndex, usize)>,
     bytes: usize,

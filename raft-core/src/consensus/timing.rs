@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Election timeout and heartbeat interval. The defaults are the paper's (§9.3): 150–300 ms and 50 ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
     /// The least time without a leader's word before a follower stands for election; also how long
     /// a follower that hears its leader refuses to vote for another.

@@ -1,12 +1,14 @@
 //! Handing leadership over (dissertation §3.10).
 
+use serde::{Deserialize, Serialize};
+
 use super::{Consensus, RoleState};
 use crate::message::Message;
 use crate::replica::Role;
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// A handover under way: no command is taken until it succeeds or its time is up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transfer {
     pub(super) target: NodeId,
     pub(super) told: bool,

@@ -16,6 +16,7 @@ use core::fmt;
 
 use bytes::Bytes;
 use crc::{CRC_32_ISCSI, Crc, Table};
+use serde::{Deserialize, Serialize};
 
 use crate::disk::FileName;
 use crate::types::Incarnation;
@@ -46,7 +47,7 @@ pub(super) fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// Numbers the frames of a log: from 1, without a gap, through all its segments. 0 is "before the first".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FrameSeq(pub u64);
 
 impl FrameSeq {
@@ -63,7 +64,7 @@ impl fmt::Display for FrameSeq {
 }
 
 /// Numbers the segments: from 1, without a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SegmentNumber(pub u64);
 
 impl SegmentNumber {

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::format::{FORMAT_VERSION, checksum};
 use crate::disk::DiskOp;
@@ -16,7 +17,7 @@ pub const IDENTITY_FILE: &str = "identity";
 const TITLE: &str = "raft data directory: made by the server, not to be edited or copied to another one";
 
 /// Whose data directory it is. Kept as a few lines of text, so that a human can tell directories apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The server it belongs to.
     pub node_id: NodeId,

@@ -4,11 +4,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::Record;
 use crate::types::{HardState, Incarnation, LogIndex, NodeId};
 
 /// The latest of each record that replaces the one before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
     pub(super) hard_state: HardState,
     pub(super) admitted: bool,

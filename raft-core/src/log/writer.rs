@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::format::{
     ALIGNMENT, FRAME_HEADER, FrameHeader, FrameSeq, Place, SEGMENT_HEADER, SegmentHeader, SegmentNumber,
@@ -21,7 +22,7 @@ use crate::types::Incarnation;
 ///
 /// It rests on the operations being carried out in the order they were given, and on a flush covering
 /// everything given before it, whatever the file. After a failed operation the writer is of no more use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Writer {
     incarnation: Incarnation,
     segment_size: u64,

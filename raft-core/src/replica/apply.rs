@@ -17,6 +17,9 @@ use crate::types::{ClusterId, LogIndex, Term};
 /// Entries applied in one go at most, so that a long log does not keep the clock waiting.
 const MAX_APPLY: u64 = 4096;
 
+/// An entry and what applying it gave.
+type Applied = (LogIndex, Term, Option<Outcome>);
+
 /// Commands on their way into the state machine together.
 struct Batch<'a> {
     machine: &'a mut dyn StateMachine,
@@ -25,7 +28,7 @@ struct Batch<'a> {
     commands: Vec<(&'a Entry, &'a Command)>,
     /// Whose sessions the batch will change: a second command of one of them has to wait for the first.
     clients: BTreeSet<&'a ClientId>,
-    applied: Vec<(LogIndex, Term, Option<Outcome>)>,
+    applied: Vec<Applied>,
 }
 
 impl<'a> Batch<'a> {
@@ -94,6 +97,25 @@ impl Replica {
         if first > last {
             return;
         }
+        let (applied, genesis) = self.execute(first, last);
+        for (index, term, outcome) in applied {
+            self.settle(index, term, outcome.as_ref());
+        }
+        if let Some(cluster_id) = genesis {
+            self.join_cluster(cluster_id);
+        }
+    }
+
+    /// Comes to where this replica was before, without telling anybody.
+    pub(super) fn apply_again(&mut self, up_to: LogIndex) {
+        while self.last_applied < up_to {
+            let last = up_to.min(LogIndex(self.last_applied.0 + MAX_APPLY));
+            self.execute(self.last_applied.next(), last);
+        }
+    }
+
+    /// Applies some entries: what each gave, and the cluster's name if it is among them.
+    fn execute(&mut self, first: LogIndex, last: LogIndex) -> (Vec<Applied>, Option<ClusterId>) {
         let mut genesis = None;
         let mut batch = Batch {
             machine: &mut *self.machine,
@@ -118,12 +140,7 @@ impl Replica {
         self.last_applied = last;
         self.consensus.applied = self.chain.applied();
         assert_eq!(self.consensus.applied.index, last, "the chain has what is applied");
-        for (index, term, outcome) in applied {
-            self.settle(index, term, outcome.as_ref());
-        }
-        if let Some(cluster_id) = genesis {
-            self.join_cluster(cluster_id);
-        }
+        (applied, genesis)
     }
 
     /// The cluster has its name: the data directory gets to carry it.
@@ -175,7 +192,7 @@ mod tests {
     }
 
     /// What comes of applying: the outcomes, and the hashes on the way.
-    type Result = (Vec<(LogIndex, Term, Option<Outcome>)>, Vec<Option<StateHash>>);
+    type Result = (Vec<Applied>, Vec<Option<StateHash>>);
 
     /// Applies the entries after so many empty ones; a batch ends before each whose bit is set.
     fn apply(empty: u64, entries: &[Entry], ends: u32) -> Result {

@@ -3,6 +3,8 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use serde::{Deserialize, Serialize};
+
 use super::Replica;
 use super::event::{Action, Call, CallReply, Token};
 use crate::disk::WriteSeq;
@@ -14,7 +16,7 @@ use crate::types::{LogIndex, NodeId, Term};
 const MAX_TERM_STEP: u64 = 1 << 20;
 
 /// A call whose answer waits for the disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct PendingCall {
     pub(super) token: Token,
     /// The batch that carries the hard state behind the answer.
@@ -22,7 +24,7 @@ pub(super) struct PendingCall {
     answer: Pending,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Pending {
     Ready(CallReply),
     /// Entries up to here, taken from the leader of this term, have to be durable.

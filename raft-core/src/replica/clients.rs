@@ -2,26 +2,28 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Replica;
 use super::event::{Action, CommandResult, Refused, Reply, Token};
 use crate::seeded::{self, Bug};
 use crate::types::Time;
 
 /// Requests of this node's clients that have no answer yet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clients {
     pub(super) open: BTreeMap<Token, Open>,
     pub(super) deadlines: BTreeSet<(Time, Token)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Open {
     pub(super) deadline: Time,
     pub(super) kind: Kind,
 }
 
 /// What the client waits for: it decides what an overdue request is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// A command that has not left this replica's hands: it has had no effect.
     Parked,

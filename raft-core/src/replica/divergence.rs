@@ -28,6 +28,8 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::Replica;
 use super::event::{Divergence, Notice, Role};
 use crate::message::Message;
@@ -35,14 +37,14 @@ use crate::seeded::{self, Bug};
 use crate::types::{Applied, LogIndex, NodeId, StateHash, Term, Time};
 
 /// What a leader knows of its followers' states.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Comparison {
     /// The term it leads; in another one it begins anew.
     term: Term,
     peers: BTreeMap<NodeId, Compared>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Compared {
     /// The highest index at which the states were the same.
     agreed: LogIndex,
@@ -50,7 +52,7 @@ struct Compared {
 }
 
 /// A follower whose state differs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Difference {
     index: LogIndex,
     ours: StateHash,

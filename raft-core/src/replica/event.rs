@@ -13,11 +13,11 @@ use crate::message::{AppendEntries, AppendResult, Message, RequestVote, VoteRepl
 use crate::types::{Incarnation, LogIndex, NodeId, StateHash, Term, Time};
 
 /// Names one request of the world outside until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Token(pub u64);
 
 /// Something that happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// Time passed: the deadline that the replica named has come, or may have.
     Tick,
@@ -88,7 +88,7 @@ pub enum Event {
 }
 
 /// The two RPCs of Figure 2 in their documented form.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Call {
     /// `POST /api/vote`.
     RequestVote(RequestVote),
@@ -97,7 +97,7 @@ pub enum Call {
 }
 
 /// How fresh a read must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Consistency {
     /// Sees every write acknowledged before the read began.
     #[default]
@@ -191,7 +191,7 @@ pub enum Refused {
 }
 
 /// The answer to a documented RPC.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallReply {
     /// To `RequestVote`.
     Vote(VoteReply),
@@ -254,7 +254,7 @@ pub enum Notice {
 }
 
 /// How a server's state differs from the others'.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     /// A log index at which it does. The cause lies there or before.
     pub index: LogIndex,

@@ -7,6 +7,7 @@
 
 mod apply;
 mod calls;
+mod checkpoint;
 mod clients;
 mod divergence;
 mod event;
@@ -25,6 +26,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+pub use checkpoint::{Checkpoint, ResumeError};
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::clients::Kind;
 use super::event::{Action, Consistency, Refused, Reply, Role, Token};
@@ -13,7 +14,7 @@ use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Reads on their way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reads {
     /// Not in a round yet.
     pub(super) fresh: Vec<Read>,
@@ -28,7 +29,7 @@ pub(super) struct Reads {
 }
 
 /// Reads that wait for this leader's leadership to be confirmed. A round means nothing in another term.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct InRound {
     pub(super) term: Term,
     pub(super) round: Round,
@@ -37,7 +38,7 @@ pub(super) struct InRound {
     pub(super) reads: Vec<Read>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
     pub(super) request: RequestId,
     pub(super) leader: NodeId,
@@ -45,7 +46,7 @@ pub(super) struct Asked {
     pub(super) give_up: Time,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Read {
     Client { token: Token, query: Bytes },
     Peer { id: NodeId, request: RequestId },

@@ -6,6 +6,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::Replica;
 use super::event::Action;
 use crate::disk::{DiskBatch, DiskOp, WriteSeq};
@@ -21,7 +23,7 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 const HINT_DELAY: core::time::Duration = core::time::Duration::from_millis(100);
 
 /// The replica's side of the disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Storage {
     pub(super) writer: Writer,
     pub(super) next_seq: WriteSeq,
@@ -37,7 +39,7 @@ pub(super) struct Storage {
     pub(super) hint_due: Time,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct InFlight {
     pub(super) seq: WriteSeq,
     pub(super) frame: FrameSeq,

@@ -6,6 +6,8 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::Replica;
 use super::clients::{Clients, Kind};
 use super::event::{Outcome, Refused, Reply, Token};
@@ -19,7 +21,7 @@ use crate::types::{LogIndex, NodeId, Term, Time};
 const MAX_PENDING_BYTES: usize = 64 << 20;
 
 /// Commands on their way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Writes {
     /// No leader to hand them to.
     pub(super) parked: VecDeque<(Token, Command)>,
@@ -32,21 +34,21 @@ pub(super) struct Writes {
     pub(super) appended_bytes: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Forwarded {
     pub(super) token: Token,
     pub(super) to: NodeId,
     pub(super) command: Command,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Appended {
     pub(super) origin: Origin,
     pub(super) command: Command,
     pub(super) cost: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Origin {
     Client(Token),
     Peer { id: NodeId, request: RequestId },

@@ -6,6 +6,7 @@ use raft_core::consensus::Configuration;
 use raft_core::disk::{DiskBatch, DiskOp, WriteSeq};
 use raft_core::log::{Identity, Record as LogRecord, create};
 use raft_core::replica::{Action, Event, Notice, Options, Replica, Role, Stored};
+use raft_core::story;
 use raft_core::types::{Incarnation, NodeId, Time};
 
 use super::World;
@@ -15,7 +16,6 @@ use super::node::Coming;
 use crate::checks::{damage, idle::Idle};
 use crate::fault::Fault;
 use crate::machine::{Memory, RecordedStore};
-use crate::story;
 
 impl World {
     /// Gives every server a disk that says it has met the others and may vote.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::message::Message;
 use raft_core::replica::Event;
+use raft_core::story;
 use raft_core::types::{NodeId, Time};
 
 use super::World;
@@ -12,7 +13,6 @@ use super::disk::Death;
 use super::network::Packet;
 use super::node::Coming;
 use crate::fault::Fault;
-use crate::story;
 
 /// After so long without an answer from the other side a connection is given up.
 const SILENCE: Duration = Duration::from_secs(2);

@@ -1,10 +1,15 @@
-//! What happened, in the paper's words and on one line.
+//! What happens, in the paper's words and on one line.
 
-use raft_core::message::{AppendResult, ForwardOutcome, Message};
-use raft_core::replica::Notice;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use crate::message::{AppendResult, ForwardOutcome, Message};
+use crate::replica::{Action, Call, Event, Notice, Reply};
 
 /// A message.
-pub(crate) fn message(message: &Message) -> String {
+#[must_use]
+pub fn message(message: &Message) -> String {
     match message {
         Message::RequestVote(request) => {
             let kind = if request.pre_vote { "RequestPreVote" } else { "RequestVote" };
@@ -52,7 +57,8 @@ pub(crate) fn message(message: &Message) -> String {
 }
 
 /// What an operator would hear.
-pub(crate) fn notice(notice: &Notice) -> String {
+#[must_use]
+pub fn notice(notice: &Notice) -> String {
     match notice {
         Notice::RoleChanged { role, term, reason } => format!("becomes {role:?} in term {term}: {reason}"),
         Notice::Following { leader, term } => format!("follows {leader} in term {term}"),
@@ -61,5 +67,50 @@ pub(crate) fn notice(notice: &Notice) -> String {
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::Failed { reason } => format!("gives up: {reason}"),
+    }
+}
+
+/// What comes into a replica.
+#[must_use]
+pub fn event(event: &Event) -> String {
+    match event {
+        Event::Tick => "the clock".to_owned(),
+        Event::Received { from, message: said, .. } => format!("from {from}: {}", message(said)),
+        Event::Connected { peer } => format!("a stream to {peer} opens"),
+        Event::Disconnected { peer, process_died: true } => format!("{peer}'s process is gone"),
+        Event::Disconnected { peer, process_died: false } => format!("the stream with {peer} ends"),
+        Event::Called { from, call: Call::RequestVote(request), .. } => {
+            format!("called by {from}: {}", message(&Message::RequestVote(request.clone())))
+        }
+        Event::Called { from, call: Call::AppendEntries(append), .. } => {
+            format!("called by {from}: {}", message(&Message::AppendEntries(append.clone())))
+        }
+        Event::Persisted(seq) => format!("the disk has batch {}", seq.0),
+        Event::DiskFailed { reason } => format!("the disk fails: {reason}"),
+        Event::Propose { token, command, .. } => {
+            format!("request {}: a command of {} bytes", token.0, command.data.len())
+        }
+        Event::Query { token, consistency, .. } => format!("request {}: a {consistency:?} query", token.0),
+        Event::Stop { .. } => "the node is to stop".to_owned(),
+    }
+}
+
+/// What a replica wants done.
+#[must_use]
+pub fn action(action: &Action) -> String {
+    match action {
+        Action::Send { to, message: said } => format!("to {to}: {}", message(said)),
+        Action::Disk(batch) => {
+            let flushed = if batch.sync { "" } else { ", not flushed" };
+            format!("batch {} goes to the disk{flushed}", batch.seq.0)
+        }
+        Action::Answer { token, reply } => match reply {
+            Reply::Done(outcome) => format!("request {} is done at {}", token.0, outcome.index),
+            Reply::Found(_) => format!("request {} has its answer", token.0),
+            Reply::Refused(why) => format!("request {} is refused: {why:?}", token.0),
+        },
+        Action::CallReply { token, .. } => format!("call {} has its answer", token.0),
+        Action::Notice(told) => notice(told),
+        Action::Stopped => "it has stopped".to_string(),
     }
 }

@@ -1,0 +1,86 @@
+//! The flight recorder: everything that goes into a replica, as bytes, so that it can be done again at a desk.
+//!
+//! | file | what it answers |
+//! | --- | --- |
+//! | `frame` | how are bytes framed, and what is a torn end? |
+//! | `recorder` | what is written while a node runs? |
+//! | `replay` | is what is done again the same? |
+//!
+//! A recording is a row of frames (`frame.rs`). A file of it begins with a [`Checkpoint`](crate::replica::Checkpoint), and goes on with a
+//! frame for each turn: what was stepped through, how many actions the drain gave, and where the replica
+//! stood then. Any file can be the first of a replay; those after it go on from it, and their checkpoints are
+//! compared too. The entries before the first checkpoint come as frames of their own, or from a data directory.
+//!
+//! A recording holds the keys and values that went through the node.
+
+mod frame;
+mod recorder;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::replica::{Replica, Role};
+use crate::types::{Applied, LogIndex, NodeId, Term};
+
+pub use recorder::{Recorder, prologue};
+pub use replay::{ReplayError, Summary, replay};
+
+/// Version of what frames hold. Also what a replica does with an event belongs to it: another version of the
+/// program may do something else, and says so.
+const VERSION: u8 = 1;
+
+/// Who recorded, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The program's version.
+    pub program: String,
+    /// The server.
+    pub node_id: NodeId,
+    /// What the replica's time zero was on the machine's clock, in milliseconds since 1970.
+    pub began_unix_ms: u64,
+}
+
+/// How a file begins.
+#[derive(Debug, Serialize, Deserialize)]
+struct Begin<H, C> {
+    header: H,
+    checkpoint: C,
+}
+
+/// A piece of a turn. `E` is an event or a reference to one: the bytes are the same.
+#[derive(Debug, Serialize, Deserialize)]
+enum Piece<E> {
+    /// An event, so many microseconds after the one before.
+    Step { after: u64, event: E },
+    /// The end of the turn.
+    Drained {
+        actions: u64,
+        /// Where that has changed.
+        mark: Option<Mark>,
+    },
+}
+
+/// Where a replica stands: what has to be the same when all is done again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    term: Term,
+    role: Role,
+    commit_index: LogIndex,
+    applied: Applied,
+}
+
+impl Mark {
+    fn of(replica: &Replica) -> Mark {
+        let consensus = replica.consensus();
+        Mark {
+            term: consensus.term(),
+            role: consensus.role(),
+            commit_index: consensus.commit_index(),
+            applied: Applied { index: replica.last_applied(), hash: replica.applied_hash() },
+        }
+    }
+}

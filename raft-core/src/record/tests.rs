@@ -1,0 +1,230 @@
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::*;
+use crate::consensus::{Configuration, Timing};
+use crate::entry::{Command, Entry};
+use crate::kv::{self, Key, Store, Value};
+use crate::log::{Identity, LogOptions, create};
+use crate::replica::{Action, Event, Options, Replica, Stored, Token};
+use crate::types::{Incarnation, Time};
+
+/// A server that is alone, with a disk that answers in the next turn, and all that it records.
+struct Alone {
+    replica: Replica,
+    recorder: Recorder,
+    now: Time,
+    answered: Vec<Event>,
+    requests: u64,
+    files: Vec<Vec<u8>>,
+}
+
+fn header() -> Header {
+    Header { program: "1.2.3".to_string(), node_id: NodeId::new("n1").unwrap(), began_unix_ms: 1 }
+}
+
+impl Alone {
+    fn new() -> Alone {
+        let id = NodeId::new("n1").unwrap();
+        let identity = Identity::new(id.clone(), Incarnation(1));
+        let (writer, _) = create(&identity, LogOptions::default());
+        let options = Options {
+            configuration: Configuration::new([id]),
+            timing: Timing::default(),
+            seed: 1,
+            now: Time::ZERO,
+        };
+        let replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
+        let mut alone = Alone {
+            replica,
+            recorder: Recorder::new(),
+            now: Time::ZERO,
+            answered: Vec::new(),
+            requests: 0,
+            files: Vec::new(),
+        };
+        // A checkpoint is made after a drain.
+        let actions = alone.replica.drain();
+        alone.carry_out(actions);
+        alone.new_file();
+        alone
+    }
+
+    fn new_file(&mut self) {
+        self.files.push(self.recorder.begin(&header(), &self.replica.checkpoint()).to_vec());
+    }
+
+    fn record(&mut self, event: Event) {
+        self.recorder.step(self.now, &event);
+        self.replica.step(self.now, event);
+    }
+
+    fn turn(&mut self) {
+        // Alone, a leader waits for nothing.
+        let soon = self.now + Duration::from_secs(1);
+        self.now = self.now.max(self.replica.deadline().min(soon)) + Duration::from_millis(1);
+        for event in core::mem::take(&mut self.answered) {
+            self.record(event);
+        }
+        self.record(Event::Tick);
+        let actions = self.replica.drain();
+        let bytes = self.recorder.drained(&self.replica, actions.len()).to_vec();
+        self.files.last_mut().unwrap().extend(bytes);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Action::Disk(batch) = action {
+                self.answered.extend(batch.sync.then_some(Event::Persisted(batch.seq)));
+            }
+        }
+    }
+
+    fn set(&mut self, value: u64) {
+        let command =
+            kv::Command::Set { key: Key::new("k").unwrap(), value: Value::Json(value.to_string().into()) };
+        let command = Command { session: None, data: command.encode() };
+        self.requests += 1;
+        let (token, deadline) = (Token(self.requests), self.now + Duration::from_secs(5));
+        self.record(Event::Propose { token, deadline, command });
+    }
+
+    fn work(&mut self, sets: u64) {
+        (0..3).for_each(|_| self.turn());
+        for value in 0..sets {
+            self.set(value);
+            self.turn();
+        }
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let log = self.replica.consensus().log();
+        log.range(log.first_index()..=log.last_index()).cloned().collect()
+    }
+}
+
+fn again(bytes: &[u8], base: Option<Vec<Entry>>) -> Result<Summary, ReplayError> {
+    replay(bytes, base, Box::new(Store::new()), &mut |_, _| {})
+}
+
+#[test]
+fn what_was_recorded_is_done_again() {
+    let mut alone = Alone::new();
+    alone.work(100);
+    let mut story = Vec::<String>::new();
+    let mut said = |_: Time, line: &str| story.push(line.to_string());
+    let summary = replay(&alone.files[0], None, Box::new(Store::new()), &mut said).unwrap();
+    assert_eq!(summary.applied_hash, alone.replica.applied_hash());
+    assert_eq!(summary.last_applied, alone.replica.last_applied());
+    assert!(summary.last_applied > LogIndex(90) && summary.compared > 90, "{summary:?}");
+    assert_eq!((summary.header, summary.torn_bytes), (header(), 0));
+    for expected in
+        ["request 7: a command", "  request 7 is done at", "  becomes Leader", "  stands as Leader"]
+    {
+        assert!(story.iter().any(|line| line.starts_with(expected)), "{expected}: {story:#?}");
+    }
+}
+
+#[test]
+fn every_file_can_be_the_first() {
+    let mut alone = Alone::new();
+    for _ in 0..4 {
+        alone.work(20);
+        alone.new_file();
+    }
+    alone.work(20);
+    let hash = alone.replica.applied_hash();
+    for first in 0..alone.files.len() {
+        let files = alone.files[first..].concat();
+        let from_disk = again(&files, Some(alone.entries())).unwrap();
+        assert_eq!(from_disk.applied_hash, hash);
+        // In a file of its own, the entries stand before all else, in pieces.
+        let mut whole = Vec::new();
+        alone.entries().chunks(7).for_each(|some| prologue(some, &mut whole));
+        whole.extend(files);
+        assert_eq!(again(&whole, None).unwrap(), from_disk);
+    }
+    let late = again(&alone.files[2], None).unwrap_err();
+    assert!(matches!(late, ReplayError::Resume(_)), "{late}");
+    let skipped = again(&[&alone.files[0][..], &alone.files[2]].concat(), None).unwrap_err();
+    assert!(matches!(skipped, ReplayError::Differs { .. }), "{skipped}");
+    let mut other = alone.entries();
+    other[5].payload = crate::entry::Payload::Noop;
+    let other = again(&alone.files[4], Some(other)).unwrap_err();
+    assert!(matches!(other, ReplayError::Resume(_)), "{other}");
+}
+
+#[test]
+fn an_end_may_be_torn_and_nothing_else() {
+    let mut alone = Alone::new();
+    alone.work(5);
+    let whole = alone.files[0].clone();
+    alone.turn();
+    let bytes = &alone.files[0];
+    for end in whole.len()..bytes.len() {
+        let summary = again(&bytes[..end], None).unwrap();
+        assert_eq!(summary.torn_bytes, (end - whole.len()) as u64);
+    }
+    for place in 0..whole.len() {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 4;
+        match again(&damaged, None).unwrap_err() {
+            ReplayError::NotARecording => assert!(place < alone.files[0].len(), "of the first frame only"),
+            ReplayError::Damaged { offset, .. } => assert!(offset <= place as u64, "{offset} {place}"),
+            other => panic!("{place}: {other}"),
+        }
+    }
+    for nothing in [&b""[..], b"{}", &[0; 100]] {
+        assert_eq!(again(nothing, None).unwrap_err(), ReplayError::NotARecording);
+    }
+}
+
+#[test]
+fn a_turn_that_was_broken_off_is_there() {
+    let mut alone = Alone::new();
+    alone.work(3);
+    assert!(alone.recorder.broken_off().is_empty());
+    let before = again(&alone.files[0], None).unwrap();
+    alone.set(9);
+    let bytes = alone.recorder.broken_off().to_vec();
+    alone.files[0].extend(bytes);
+    let after = again(&alone.files[0], None).unwrap();
+    assert_eq!((after.events, after.torn_bytes), (before.events + 1, 0));
+}
+
+#[test]
+fn a_replica_that_does_something_else_is_noticed() {
+    let mut alone = Alone::new();
+    alone.work(10);
+    // An event that the replica never saw.
+    let (now, token) = (alone.now, Token(1000));
+    alone.recorder.step(now, &Event::Stop { deadline: now });
+    alone.recorder.step(now, &Event::Called { token, from: NodeId::new("x").unwrap(), call: vote() });
+    alone.turn();
+    let differs = again(&alone.files[0], None).unwrap_err();
+    assert!(matches!(&differs, ReplayError::Differs { turn: 14, .. }), "{differs}");
+}
+
+fn vote() -> crate::replica::Call {
+    crate::replica::Call::RequestVote(crate::message::RequestVote {
+        term: Term(1),
+        last_log_index: LogIndex(0),
+        last_log_term: Term(0),
+        pre_vote: true,
+        transfer: false,
+    })
+}
+
+#[test]
+fn a_checkpoint_is_small_however_long_the_log() {
+    let mut alone = Alone::new();
+    alone.work(10);
+    alone.new_file();
+    alone.work(500);
+    alone.new_file();
+    let (early, late) = (alone.files[1].len(), alone.files[2].len());
+    assert!(late < 1000, "{early} bytes at first, {late} in the end");
+}
