@@ -10,6 +10,7 @@ mod error;
 mod failure;
 mod http;
 pub mod node;
+pub mod record;
 mod session;
 mod transport;
 pub mod value;

@@ -12,6 +12,7 @@ use raft_core::log::{IDENTITY_FILE, SegmentNumber};
 use super::DiskFailure;
 use super::files::Files;
 use super::prepare::prepare;
+use crate::record;
 
 const LOCK_FILE: &str = "lock";
 
@@ -197,9 +198,13 @@ fn check_ours(path: &Path) -> Result<(), DataDirError> {
     if names.iter().any(|name| name == IDENTITY_FILE) {
         return Ok(());
     }
-    // A file system's root has its lost+found from the day it was made.
-    let known =
-        |name: &str| is_ours(name) || is_unfinished(name) || name == LOCK_FILE || name == "lost+found";
+    // A file system's root has its lost+found from the day it was made. Recordings may outlive a log.
+    let known = |name: &str| {
+        is_ours(name)
+            || is_unfinished(name)
+            || [LOCK_FILE, record::DIRECTORY, "lost+found"].contains(&name)
+            || record::is_saved(name)
+    };
     let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known(name)).collect();
     if strangers.is_empty() {
         return Ok(());
