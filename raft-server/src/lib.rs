@@ -12,6 +12,7 @@ mod failure;
 mod logging;
 mod node;
 mod program;
+mod replay;
 mod settings;
 mod signals;
 
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Dashboard(args)) => dashboard::run(&args),
         Some(Command::Client(args)) => client::run(args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
     }
 }
 

@@ -10,6 +10,7 @@
 //! `raft_core::record`'s: nothing here looks inside.
 
 mod buffer;
+mod desk;
 mod export;
 mod ring;
 mod save;
@@ -28,6 +29,7 @@ use crate::config::{Config, Storage};
 use crate::error::RequestError;
 use crate::node::Node;
 
+pub use desk::{ReplayError, Summary, replay};
 pub use export::Recording;
 pub(crate) use ring::DIRECTORY;
 use ring::{PIECES, Ring};
