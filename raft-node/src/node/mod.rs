@@ -5,6 +5,8 @@ mod driver;
 mod explain;
 mod start;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use api::*;
 pub(crate) use start::listen;

@@ -11,6 +11,7 @@ use raft_core::consensus::Configuration;
 use raft_core::kv::Store;
 use raft_core::log::{Identity, LogOptions, Recovery, create, recover};
 use raft_core::replica::{Options, Replica, Stored};
+use raft_core::state_machine::StateMachine;
 use raft_core::types::{Incarnation, NodeId};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -45,6 +46,11 @@ struct Parts {
 }
 
 pub(super) fn start(config: Config) -> Result<Node, StartError> {
+    start_with(config, Box::new(Store::new()))
+}
+
+/// Starts a node around a state machine, which is empty.
+pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Result<Node, StartError> {
     config.validate()?;
     let listener = listen(&config.host, config.port)?;
     let (stored, dir) = open(&config)?;
@@ -52,7 +58,7 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
     let incarnation = stored.incarnation();
     let replica = Replica::new(
         stored,
-        Box::new(Store::new()),
+        machine,
         Options {
             configuration: Configuration::new(config.peers.keys().cloned()),
             timing: config.timing,
