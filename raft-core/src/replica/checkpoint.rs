@@ -121,8 +121,8 @@ impl Replica {
         } = self;
         assert!(actions.is_empty(), "a checkpoint is made after a drain");
         let log = consensus.log();
-        // What is committed never changes (paper §5.4). Not what is applied: a replica that starts has a long log
-        // and has applied nothing.
+        // What is committed never changes (paper §5.4). Not what is applied: a replica that starts has a long
+        // log and has applied nothing.
         let base = log.durable().min(consensus.commit_index());
         Checkpoint {
             now: *now,

@@ -96,7 +96,10 @@ async fn a_replica_that_breaks_down_leaves_the_events_that_led_to_it() {
 #[tokio::test]
 async fn what_is_left_of_a_node_says_that_it_has_failed_and_lends_its_recording() {
     let (node, applied) = broken_down(Storage::Ephemeral).await;
-    let failed = |error: RequestError| matches!(error, RequestError::Failed { reason } if reason.contains("it blew up"));
+    let failed = |error: RequestError| {
+        let RequestError::Failed { reason } = error else { return false };
+        reason.contains("it blew up")
+    };
     assert!(failed(set(&node, "good").await.unwrap_err()));
     assert!(failed(node.get(Key::new("k").unwrap(), ReadOptions::default()).await.unwrap_err()));
     assert!(node.status().await.failed.unwrap().contains("it blew up"));

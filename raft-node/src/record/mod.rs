@@ -82,7 +82,8 @@ pub(crate) struct Archive {
     readers: Arc<Semaphore>,
 }
 
-/// What records a node's replica, and what reads the recording. Where there can be none, the node does without.
+/// What records a node's replica, and what reads the recording. Where there can be none, the node does
+/// without.
 pub(crate) fn open(config: &Config) -> (Tape, Option<Archive>) {
     if config.record_mib == 0 {
         return (Tape::default(), None);
