@@ -26,6 +26,8 @@ pub struct Counts {
     /// Those of them whose state the others found to be wrong. The rest died or were wiped first, or never
     /// used what was damaged again.
     pub found_out: u64,
+    /// Events that were recorded and done again.
+    pub replayed: u64,
     /// What clients asked for.
     pub operations: u64,
     /// What they got an answer to.
@@ -49,6 +51,7 @@ impl Counts {
         self.leaders += other.leaders;
         self.damaged += other.damaged;
         self.found_out += other.found_out;
+        self.replayed += other.replayed;
         self.operations += other.operations;
         self.answered += other.answered;
         self.fired.resize(Fault::ALL.len(), 0);
@@ -72,7 +75,7 @@ impl Counts {
         format!(
             "{} seeds, {hours:.1} simulated hours, {} events, {} messages, {} disk batches\n\
              {faults} faults, {} crashes, {} torn ends cut off, {} elections won\n\
-             {} times memory was damaged, {} times the others found out\n\
+             {} times memory was damaged, {} times the others found out, {} events were recorded and replayed\n\
              {} operations asked for, {} answered\n\
              {seconds:.1} s, {:.1} seeds/s, trace {:016x}",
             self.seeds,
@@ -84,6 +87,7 @@ impl Counts {
             self.leaders,
             self.damaged,
             self.found_out,
+            self.replayed,
             self.operations,
             self.answered,
             self.seeds as f64 / seconds.max(1e-9),

@@ -20,6 +20,7 @@ mod replay;
 mod tests;
 
 use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ use crate::replica::{Replica, Role};
 use crate::types::{Applied, LogIndex, NodeId, Term};
 
 pub use recorder::{Recorder, prologue};
-pub use replay::{ReplayError, Summary, replay};
+pub use replay::{ReplayError, Summary, Told, replay};
 
 /// Version of what frames hold. Also what a replica does with an event belongs to it: another version of the
 /// program may do something else, and says so.
@@ -66,11 +67,25 @@ enum Piece<E> {
 
 /// Where a replica stands: what has to be the same when all is done again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    term: Term,
-    role: Role,
-    commit_index: LogIndex,
-    applied: Applied,
+pub struct Mark {
+    /// Its term.
+    pub term: Term,
+    /// Its role.
+    pub role: Role,
+    /// The highest log index it takes for committed.
+    pub commit_index: LogIndex,
+    /// How far it has applied its log, and its state hash there.
+    pub applied: Applied,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mark { term, role, commit_index, applied: Applied { index, hash } } = self;
+        write!(
+            f,
+            "stands as {role:?} in term {term}, committed {commit_index}, applied {index} with state hash {hash}"
+        )
+    }
 }
 
 impl Mark {

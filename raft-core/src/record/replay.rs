@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Found, Kind};
 use super::{Begin, Header, Mark, Piece, VERSION};
 use crate::entry::Entry;
-use crate::replica::{Checkpoint, Event, Replica, ResumeError, Role};
+use crate::replica::{Action, Checkpoint, Event, Replica, ResumeError, Role};
 use crate::state_machine::StateMachine;
 use crate::story;
 use crate::types::{LogIndex, StateHash, Term, Time};
@@ -42,6 +43,27 @@ pub struct Summary {
     pub applied_hash: StateHash,
     /// Bytes at the end that are no whole frame: the process died while it wrote.
     pub torn_bytes: u64,
+}
+
+/// What happens while it is done again. Its words are those of [`story`].
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// The replica is stepped through an event.
+    Event(&'a Event),
+    /// It wants something done.
+    Action(&'a Action),
+    /// It has come to stand elsewhere.
+    Stands(&'a Mark),
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Told::Event(event) => f.write_str(&story::event(event)),
+            Told::Action(action) => write!(f, "  {}", story::action(action)),
+            Told::Stands(mark) => write!(f, "  {mark}"),
+        }
+    }
 }
 
 /// Why a recording cannot be replayed, or does not come to the same.
@@ -95,7 +117,7 @@ pub fn replay(
     bytes: &[u8],
     base: Option<Vec<Entry>>,
     machine: Box<dyn StateMachine>,
-    tell: &mut dyn FnMut(Time, &str),
+    tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
     let mut player = Player { entries: base.unwrap_or_default(), machine: Some(machine), replaying: None };
     let mut at = 0;
@@ -140,7 +162,7 @@ impl Stop {
 }
 
 impl Player {
-    fn take(&mut self, kind: Kind, payload: &[u8], tell: &mut dyn FnMut(Time, &str)) -> Result<(), Stop> {
+    fn take(&mut self, kind: Kind, payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         match (kind, &mut self.replaying) {
             (Kind::Entries, None) => {
                 let mut rest = payload;
@@ -157,7 +179,7 @@ impl Player {
         }
     }
 
-    fn begin(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, &str)) -> Result<(), Stop> {
+    fn begin(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         let Begin { header, checkpoint }: Begin<Header, Checkpoint> = next(&mut payload)?;
         let from = checkpoint.at();
         let machine = self.machine.take().expect("one replica is made");
@@ -165,7 +187,7 @@ impl Player {
         let replica = Replica::resume(checkpoint, entries, machine)
             .map_err(|error| Stop::Error(ReplayError::Resume(error)))?;
         let mark = Mark::of(&replica);
-        tell(from, &format!("{} {}", header.node_id, standing(&mark)));
+        tell(from, Told::Stands(&mark));
         self.replaying =
             Some(Replaying { header, replica, from, time: from, events: 0, turns: 0, compared: 0, mark });
         Ok(())
@@ -185,7 +207,7 @@ struct Replaying {
 }
 
 impl Replaying {
-    fn turn(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, &str)) -> Result<(), Stop> {
+    fn turn(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         self.turns += 1;
         loop {
             if payload.is_empty() {
@@ -197,7 +219,7 @@ impl Replaying {
                 Piece::Step { after, event } => {
                     self.events += 1;
                     self.time = self.time + core::time::Duration::from_micros(after);
-                    tell(self.time, &story::event(&event));
+                    tell(self.time, Told::Event(&event));
                     self.replica.step(self.time, event);
                 }
                 Piece::Drained { actions, mark } => return self.drained(actions, mark, tell),
@@ -209,26 +231,24 @@ impl Replaying {
         &mut self,
         count: u64,
         recorded: Option<Mark>,
-        tell: &mut dyn FnMut(Time, &str),
+        tell: &mut dyn FnMut(Time, Told<'_>),
     ) -> Result<(), Stop> {
         let actions = self.replica.drain();
         for action in &actions {
-            tell(self.time, &format!("  {}", story::action(action)));
+            tell(self.time, Told::Action(action));
         }
         let mark = Mark::of(&self.replica);
         if mark != self.mark {
-            tell(self.time, &format!("  {}", standing(&mark)));
+            tell(self.time, Told::Stands(&mark));
         }
         if actions.len() as u64 != count {
             return Err(self.differs(format!("{} actions, and there were {count}", actions.len())));
         }
         self.mark = mark;
         match recorded {
-            Some(recorded) if recorded != self.mark => Err(self.differs(format!(
-                "the replica {}, and it {}",
-                standing(&self.mark),
-                standing(&recorded)
-            ))),
+            Some(recorded) if recorded != self.mark => {
+                Err(self.differs(format!("the replica {}, and it {recorded}", self.mark)))
+            }
             Some(_) => {
                 self.compared += 1;
                 Ok(())
@@ -277,12 +297,4 @@ fn next<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, Stop> {
         .map_err(|_| Stop::Damaged("what the frame holds cannot be read, though its checksum fits"))?;
     *bytes = rest;
     Ok(thing)
-}
-
-fn standing(mark: &Mark) -> String {
-    let Mark { term, role, commit_index, applied } = mark;
-    format!(
-        "stands as {role:?} in term {term}, committed {commit_index}, applied {} with state hash {}",
-        applied.index, applied.hash
-    )
 }

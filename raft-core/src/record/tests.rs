@@ -115,7 +115,7 @@ fn what_was_recorded_is_done_again() {
     let mut alone = Alone::new();
     alone.work(100);
     let mut story = Vec::<String>::new();
-    let mut said = |_: Time, line: &str| story.push(line.to_string());
+    let mut said = |_: Time, told: Told<'_>| story.push(told.to_string());
     let summary = replay(&alone.files[0], None, Box::new(Store::new()), &mut said).unwrap();
     assert_eq!(summary.applied_hash, alone.replica.applied_hash());
     assert_eq!(summary.last_applied, alone.replica.last_applied());

@@ -25,6 +25,7 @@ impl World {
         self.pass_until("serves its clients and agrees", |world| world.clients.are_done() && world.agrees());
         self.history.check(self.checks.executed(), self.plan.keys);
         self.check_logs();
+        (0..self.nodes.len()).for_each(|at| self.end_recording(at));
     }
 
     fn heal(&mut self) {

@@ -36,6 +36,8 @@ impl World {
         let Some((at, key)) = (0..servers * keys).find_map(flip) else { return };
         self.counts.damaged += 1;
         self.nodes[at].was_found_out = false;
+        // No recording knows of that.
+        self.nodes[at].tape = None;
         self.now_tell(|| format!("n{} holds another value of k{key}", at + 1));
     }
 

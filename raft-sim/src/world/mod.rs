@@ -10,6 +10,7 @@ mod network;
 mod node;
 mod process;
 mod queue;
+mod recording;
 mod traffic;
 
 use raft_core::types::{NodeId, Time};
@@ -45,6 +46,10 @@ pub(crate) struct World {
     traffic_dice: Dice,
     /// Chance for servers and disks.
     process_dice: Dice,
+    /// Chance for what is recorded.
+    recording_dice: Dice,
+    /// Whether anything is.
+    is_recorded: bool,
     is_healed: bool,
 }
 
@@ -52,6 +57,7 @@ impl World {
     pub(crate) fn new(seed: u64, without: &[Fault], operations: Option<u64>, is_told: bool) -> World {
         let plan = Plan::draw(seed);
         let id = |at| NodeId::new(&format!("n{}", at + 1)).expect("a valid id");
+        let mut recording_dice = Dice::stream(seed, "recording");
         let nodes: Vec<Node> = (0..plan.servers).map(|at| Node::new(at, id(at))).collect();
         World {
             now: Time::ZERO,
@@ -65,6 +71,8 @@ impl World {
             counts: Counts::default(),
             traffic_dice: Dice::stream(seed, "traffic"),
             process_dice: Dice::stream(seed, "processes"),
+            is_recorded: recording_dice.one_in(4),
+            recording_dice,
             is_healed: false,
             nodes,
             plan,

@@ -7,6 +7,7 @@ use raft_core::types::{Incarnation, NodeId, Time};
 
 use super::clock::Clock;
 use super::disk::Disk;
+use super::recording::Tape;
 use crate::checks::Server;
 use crate::machine::Memory;
 
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) spoiled: Option<Entry>,
     /// Whether others have found that its state is not theirs.
     pub(crate) was_found_out: bool,
+    /// What is recorded of its process.
+    pub(crate) tape: Option<Tape>,
 }
 
 impl Node {
@@ -52,6 +55,7 @@ impl Node {
             was_wiped: false,
             spoiled: None,
             was_found_out: false,
+            tape: None,
         }
     }
 

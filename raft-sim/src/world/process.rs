@@ -152,14 +152,17 @@ impl World {
             self.take_in(at, now, event);
         }
         let early = self.faults.strikes(Fault::EarlyTick);
-        let replica = self.nodes[at].replica.as_mut().expect("it is up");
+        let replica = self.nodes[at].replica.as_ref().expect("it is up");
         if replica.deadline() <= now || early {
-            replica.step(now, Event::Tick);
+            self.take_in(at, now, Event::Tick);
         }
         self.drain(at);
     }
 
     fn take_in(&mut self, at: usize, now: Time, event: Event) {
+        if let Some(tape) = &mut self.nodes[at].tape {
+            tape.step(now, &event);
+        }
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let idle = Idle::of(replica.consensus(), &event);
         replica.step(now, event);
@@ -173,6 +176,7 @@ impl World {
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let actions = replica.drain();
         self.checks.after_step(&self.nodes[at].server().expect("it is up"));
+        self.record_turn(at, &actions);
         let dies = actions.len() > 1 && self.faults.strikes(Fault::BetweenActions);
         let done =
             if dies { self.faults.dice(Fault::BetweenActions).index(actions.len()) } else { actions.len() };
@@ -293,6 +297,7 @@ impl World {
             format!("n{} {}", at + 1, if death == Death::Power { "loses power" } else { "is killed" })
         });
         self.counts.crashes += 1;
+        self.end_recording(at);
         self.leave_clients(at);
         self.end_streams(at, death);
         let node = &mut self.nodes[at];
