@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 use raft_node::core::types::Time;
-use raft_node::record::{ReplayError, Summary, Which, replay};
+use raft_node::record::{ReplayError, Summary, Told, Which, replay};
 
 use crate::failure::{Failure, NO};
 
@@ -43,9 +43,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let which = if args.previous { Which::Previous } else { Which::Current };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
-    let mut tell = |time, line: &str| {
+    let mut tell = |time, told: Told<'_>| {
         if !args.quiet && written.is_ok() {
-            written = writeln!(out, "{} {line}", seconds(time));
+            written = writeln!(out, "{} {told}", seconds(time));
         }
     };
     let replayed = replay(&args.path, which, &mut tell);

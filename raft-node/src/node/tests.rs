@@ -70,8 +70,8 @@ async fn fetch(node: &Node, file: &Path) {
 /// Replays on a store without the defect: the event on which the replica broke down must be the last one, and
 /// its turn is not compared with anything.
 fn assert_tells_of_the_end(file: &Path, applied: u64) {
-    let mut story = Vec::new();
-    let summary = replay(file, Which::Current, &mut |_, line| story.push(line.to_owned())).unwrap();
+    let mut story = Vec::<String>::new();
+    let summary = replay(file, Which::Current, &mut |_, told| story.push(told.to_string())).unwrap();
     assert_eq!((summary.last_applied.0, summary.torn_bytes), (applied + 1, 0), "{story:#?}");
     let done = format!("is done at {applied}");
     assert!(story.iter().any(|line| line.ends_with(&done)), "{story:#?}");
@@ -118,9 +118,9 @@ async fn a_replay_that_breaks_down_says_when() {
     set(&node, "good").await.unwrap();
     let path = node.save_recording().await.unwrap();
     let mut lines = 0;
-    let error = replay(&path, Which::Current, &mut |_, line| {
+    let error = replay(&path, Which::Current, &mut |_, told| {
         lines += 1;
-        assert!(!line.contains("becomes Leader"), "as a failed assertion would");
+        assert!(!told.to_string().contains("becomes Leader"), "as a failed assertion would");
     });
     assert!(matches!(&error, Err(ReplayError::BrokeDown { reason, .. }) if reason.contains("as a failed")));
     assert!(lines > 3);

@@ -12,7 +12,7 @@ use raft_core::log::{IDENTITY_FILE, Identity, LogOptions, Recovery, recover};
 use raft_core::record;
 use raft_core::types::Time;
 
-pub use raft_core::record::Summary;
+pub use raft_core::record::{Summary, Told};
 
 use super::ring::{Which, read_pieces};
 use crate::disk::ReadOnlyDir;
@@ -70,16 +70,20 @@ pub enum ReplayError {
 }
 
 /// Replays a saved recording, or the one in a data directory, which is only read. `tell` hears what happens,
-/// a line at a time.
+/// one thing after the other.
 ///
 /// # Errors
 /// See [`ReplayError`]. An end that is torn, because the process died while it wrote, is none.
-pub fn replay(path: &Path, which: Which, tell: &mut dyn FnMut(Time, &str)) -> Result<Summary, ReplayError> {
+pub fn replay(
+    path: &Path,
+    which: Which,
+    tell: &mut dyn FnMut(Time, Told<'_>),
+) -> Result<Summary, ReplayError> {
     let (bytes, base) = read(path, which)?;
     let mut at = Time::ZERO;
-    let mut watch = |time, line: &str| {
+    let mut watch = |time, told: Told<'_>| {
         at = time;
-        tell(time, line);
+        tell(time, told);
     };
     let replayed =
         catch_unwind(AssertUnwindSafe(|| record::replay(&bytes, base, Box::new(Store::new()), &mut watch)));

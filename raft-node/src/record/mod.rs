@@ -29,7 +29,7 @@ use crate::config::{Config, Storage};
 use crate::error::RequestError;
 use crate::node::Node;
 
-pub use desk::{ReplayError, Summary, replay};
+pub use desk::{ReplayError, Summary, Told, replay};
 pub use export::Recording;
 pub(crate) use ring::DIRECTORY;
 use ring::{PIECES, Ring};
