@@ -3,11 +3,13 @@
 
 Both clusters run all the time on the same disk, and the load generator asks them by turns (A B, B A, A B …),
 so that what drifts falls on both alike. Each round gives one ratio; printed are the median of these, and how
-much the runs of one cluster differ among themselves, below which a difference says nothing.
+much the runs of one cluster differ among themselves, below which a difference says nothing. The processors'
+time that the nodes take for an operation says it too, and depends less on what else the machine does.
 """
 
 import argparse
 import json
+import os
 import statistics
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +37,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def cpu_seconds(cluster: Cluster) -> float:
+    """What the nodes' processes have used so far."""
+    ticks = 0
+    for node in cluster:
+        assert node.process is not None
+        fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measure(
     options: argparse.Namespace, clusters: dict[str, Cluster], operation: str, connections: int
 ) -> Runs:
@@ -42,6 +54,7 @@ def measure(
     for number in range(options.rounds):
         order = [ON, OFF] if number % 2 == 0 else [OFF, ON]
         for kind in order:
+            before = cpu_seconds(clusters[kind])
             figures = run_load(
                 operation,
                 "raft",
@@ -53,8 +66,10 @@ def measure(
                 # A single connection goes to the leader, or it would be chance whether it did.
                 route="leader" if connections == 1 else "all",
             )
+            used = cpu_seconds(clusters[kind]) - before
+            figures["cpu_us"] = used * 1e6 / (figures["operations_per_second"] * options.seconds)
             runs[kind].append(figures)
-            told = f"{figures['operations_per_second']:>9,.0f}/s"
+            told = f"{figures['operations_per_second']:>9,.0f}/s  {figures['cpu_us']:>5.1f} µs of CPU"
             errors = f"  errors {figures['errors']}" if figures["errors"] else ""
             print(f"  {operation} {connections:>3} {kind:<3} #{number + 1} {told}{errors}", flush=True)
     return runs
@@ -77,6 +92,7 @@ def row(operation: str, connections: int, runs: Runs) -> str:
         latencies = [statistics.median(run["latency_us"][p] for run in runs[kind]) for p in ("p50", "p99")]
         figures = (statistics.median(rates(runs[kind])), *latencies)
         cells += [f"{figure:,.0f}" for figure in figures]
+        cells += [f"{statistics.median(run['cpu_us'] for run in runs[kind]):.1f}"]
     cells += [f"{statistics.median(ratios):.3f}", f"{min(ratios):.3f} to {max(ratios):.3f}"]
     cells += [f"{max(spread(runs[ON]), spread(runs[OFF])):.1%}"]
     errors = sum(sum(run["errors"].values()) for kind in (ON, OFF) for run in runs[kind])
@@ -87,9 +103,9 @@ def main() -> None:
     options = arguments()
     notes = machine_notes()
     table = [
-        "| | connections | on: per s | p50 µs | p99 µs | off: per s | p50 µs | p99 µs | on : off | rounds |"
-        " spread | errors |",
-        "| --- " * 12 + "|",
+        "| | connections | on: per s | p50 µs | p99 µs | CPU µs | off: per s | p50 µs | p99 µs | CPU µs |"
+        " on : off | rounds | spread | errors |",
+        "| --- " * 14 + "|",
     ]
     measured: list[dict[str, Any]] = []
     with ExitStack() as stack:

@@ -109,7 +109,7 @@ def test_a_recording_is_saved_when_told_to(cluster: Cluster) -> None:
 
 def test_over_http(cluster: Cluster, tmp_path: Path) -> None:
     node = cluster[0]
-    fill(node, 5)
+    fill(node, 20)
     reply = node.http.get("/api/recording")
     assert (reply.status, reply.headers["content-type"]) == (200, "application/octet-stream")
     assert reply.headers["content-disposition"] == f'attachment; filename="{node.node_id}.raftrec"'
@@ -178,8 +178,8 @@ def test_the_ring_is_bounded(make_cluster: MakeCluster, tmp_path: Path) -> None:
     cluster = make_cluster(1, arguments=["--record-mib", "1"]).start()
     node = cluster[0]
     most = 0
-    for _ in range(40):
-        fill(node, 20, size=5000)
+    for _ in range(20):
+        fill(node, 20, size=10_000)
         most = max(most, recorded_bytes(node))
     assert (900 << 10) < most < (1200 << 10)
     pieces = sorted(path.name for path in (node.data / "recording/current").iterdir())
@@ -198,7 +198,7 @@ def test_a_restart_keeps_the_recording_before(make_cluster: MakeCluster) -> None
     node = cluster[0]
     ends: list[tuple[int, str]] = []
     for _ in range(3):
-        fill(node, 300)
+        fill(node, 100, size=400)
         status = node.status()
         ends.append((status["last_applied"], status["applied_hash"]))
         # What is written last is there within a moment.
