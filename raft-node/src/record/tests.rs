@@ -2,8 +2,15 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use raft_core::types::LogIndex;
+use raft_core::consensus::{Configuration, Timing};
+use raft_core::entry::{Command, Entry};
+use raft_core::kv::{self, Key, Store, Value};
+use raft_core::log::{Identity, LogOptions, create};
+use raft_core::record::{Summary, replay};
+use raft_core::replica::{Action, Event, Options, Replica, Stored, Token};
+use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 
+use super::Tape;
 use super::buffer::{Batch, Buffer, Part, Start};
 use super::ring::{PIECES, Piece, Ring, Which, read_pieces};
 use super::writer::Keeper;
@@ -165,4 +172,127 @@ fn a_write_that_fails_ends_the_recording_and_nothing_else() {
     until("it is turned off", || !keeper.buffer.is_on());
     assert!(keeper.pieces().unwrap().is_empty());
     drop(writer);
+}
+
+/// A replica that is alone, on a disk that answers in the next turn, with the tape that records it.
+struct Recorded {
+    replica: Replica,
+    tape: Tape,
+    now: Time,
+    answers: Vec<Event>,
+    requests: u64,
+}
+
+impl Recorded {
+    fn new(tape: Tape) -> Recorded {
+        let id = NodeId::new("n1").unwrap();
+        let identity = Identity::new(id.clone(), Incarnation(1));
+        let (writer, _) = create(&identity, LogOptions::default());
+        let options = Options {
+            configuration: Configuration::new([id]),
+            timing: Timing::default(),
+            seed: 1,
+            now: Time::ZERO,
+        };
+        let replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
+        let mut recorded = Recorded { replica, tape, now: Time::ZERO, answers: Vec::new(), requests: 0 };
+        recorded.drain();
+        (0..5).for_each(|_| recorded.turn(None));
+        recorded
+    }
+
+    fn step(&mut self, event: Event) {
+        self.tape.step(self.now, &event);
+        self.replica.step(self.now, event);
+    }
+
+    fn drain(&mut self) {
+        let actions = self.replica.drain();
+        self.tape.drained(&self.replica, actions.len());
+        for action in actions {
+            if let Action::Disk(batch) = action {
+                self.answers.push(Event::Persisted(batch.seq));
+            }
+        }
+        self.tape.nudge();
+    }
+
+    fn turn(&mut self, value_bytes: Option<usize>) {
+        self.now = self.now + Duration::from_millis(200);
+        for answer in std::mem::take(&mut self.answers) {
+            self.step(answer);
+        }
+        self.step(Event::Tick);
+        if let Some(bytes) = value_bytes {
+            let value = Value::Bytes(vec![7; bytes].into());
+            let data = kv::Command::Set { key: Key::new("k").unwrap(), value }.encode();
+            self.requests += 1;
+            let (token, deadline) = (Token(self.requests), self.now + Duration::from_secs(5));
+            self.step(Event::Propose { token, deadline, command: Command { session: None, data } });
+        }
+        self.drain();
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let log = self.replica.consensus().log();
+        log.range(LogIndex(1)..=log.last_index()).cloned().collect()
+    }
+
+    /// Replays these pieces, which must come to where the replica is.
+    fn again(&self, pieces: Vec<(u64, Vec<u8>)>) -> Summary {
+        let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
+        let summary = replay(&bytes, Some(self.entries()), Box::new(Store::new()), &mut |_, _| {}).unwrap();
+        assert_eq!(summary.applied_hash, self.replica.applied_hash());
+        assert_eq!((summary.last_applied, summary.torn_bytes), (self.replica.last_applied(), 0));
+        summary
+    }
+}
+
+fn read(keeper: &Keeper) -> Vec<(u64, Vec<u8>)> {
+    keeper.pieces().unwrap().into_iter().map(content).collect()
+}
+
+#[test]
+fn a_disk_that_hangs_makes_a_gap_and_the_recording_goes_on_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (keeper, writer) = Keeper::start(Ring::in_directory(directory.path()).unwrap()).unwrap();
+    let tape = Tape::new(NodeId::new("n1").unwrap(), 1 << 30, keeper.clone(), writer);
+    let mut recorded = Recorded::new(tape);
+    recorded.turn(Some(1000));
+    assert_eq!(recorded.again(read(&keeper)).from, Time::ZERO);
+
+    // Who holds the ring keeps the thread from writing; the driver goes on.
+    let hung = keeper.ring.lock();
+    for _ in 0..20 {
+        recorded.turn(Some(1 << 20));
+    }
+    drop(hung);
+    until("there is room again", || keeper.buffer.has_room());
+    // Events between the two ends of the gap are not there, and what came of them is.
+    recorded.turn(None);
+    recorded.turn(Some(10));
+    recorded.turn(None);
+    let pieces = read(&keeper);
+    assert_eq!(pieces.len(), 1, "what is before the gap is of no use any more");
+    let summary = recorded.again(pieces);
+    assert!(summary.from > Time::from_micros(5_000_000) && summary.turns == 2, "{summary:?}");
+    let on_disk = read_pieces(directory.path(), Which::Current).unwrap();
+    assert_eq!(on_disk, read(&keeper).remove(0).1);
+}
+
+#[test]
+fn a_piece_that_is_full_is_followed_by_another() {
+    let (keeper, writer) = Keeper::start(Ring::in_memory()).unwrap();
+    let tape = Tape::new(NodeId::new("n1").unwrap(), 10_000, keeper.clone(), writer);
+    let mut recorded = Recorded::new(tape);
+    for turn in 1..40 {
+        recorded.turn(Some(1000));
+        let pieces = read(&keeper);
+        assert_eq!(pieces.len(), PIECES.min(1 + turn * 1000 / 10_000), "after {turn} turns");
+        assert!(pieces.iter().all(|(_, bytes)| bytes.len() < 14_000));
+        // Each piece can be the first.
+        for first in 0..pieces.len() {
+            recorded.again(pieces[first..].to_vec());
+        }
+    }
 }

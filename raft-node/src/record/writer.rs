@@ -17,7 +17,7 @@ pub(super) const EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) buffer: Buffer,
-    ring: Mutex<Ring>,
+    pub(super) ring: Mutex<Ring>,
 }
 
 /// The running thread. Dropping it writes what is left and ends it.
