@@ -495,6 +495,18 @@ raft_status raft_node_config_set_io_threads(raft_node_config *config,
                                             uint32_t threads);
 
 /**
+ * How much of the recording of what the node did is kept, in MiB: from 0 to 65536, by default 64. With 0
+ * nothing is recorded. It is in the data directory, or in memory for an ephemeral node, and has the keys and
+ * values in it; `raft-server replay` shows it.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `config` is NULL, or was given by this library and not freed.
+ */
+raft_status raft_node_config_set_record_mib(raft_node_config *config,
+                                            uint32_t mib);
+
+/**
  * Frees a configuration. Nodes opened with it go on. Does nothing with NULL.
  *
  * Threads: any, once no other uses the configuration any more.

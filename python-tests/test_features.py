@@ -45,7 +45,7 @@ NAMES = {
 }
 OPTIONS = _words(
     "peers host advertise data-dir ephemeral election-timeout-min election-timeout-max heartbeat-interval"
-    " config log-level log-format insecure"
+    " config log-level log-format insecure record-mib"
 )
 SHELL = {
     "raft-server NODE_ID PORT": [rf"^raft-server node_{n} 1200{n}$" for n in range(3)],
@@ -60,6 +60,12 @@ SHELL = {
     "client commands": [
         rf"^\$ .*raft-server client {word}"
         for word in ("set k", "get f", "delete f", "keys$", "keys fruit/$", "status$", "why$", "demo ")
+    ],
+    "recording": [
+        r"^\$ raft-server client record .*\n… bytes from ",
+        r"^\$ raft-server replay node_1\.raftrec --quiet.*\nnode ",
+        r"kill -USR1 .*\nrecording-….raftrec$",
+        r"--previous --quiet",
     ],
     "demos": [
         r"^\$ raft-server demo failover.*\nAll of this",
@@ -96,6 +102,7 @@ HTTP = {
         r"node\.explain\(\)",
         r'"node_id":"…","advice":"…"\},',
     ],
+    "GET /api/recording": [r"/api/recording \| raft-server replay /dev/stdin", r"this node records nothing"],
     "GET /openapi.json": [r"^3\.1\.0$"],
     "consistency": [r"consistency=stale", r"consistency=linearizable"],
     "Idempotency-Key": [r"Idempotency-Key: pay-1.*\n(.*)\n\1$"],
@@ -213,7 +220,18 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "cluster", "dashboard", "client", "demo failover", "client set", "completions"]
+    "command",
+    [
+        "",
+        "cluster",
+        "dashboard",
+        "client",
+        "demo failover",
+        "client set",
+        "client record",
+        "replay",
+        "completions",
+    ],
 )
 def test_every_option_of_the_command_is_there(command: str) -> None:
     said = raft_server(*command.split(), "--help").out

@@ -66,6 +66,7 @@ def test_errors_are_also_what_python_calls_them() -> None:
         ({"election_timeout_min": 0.15}, "election timeout"),
         ({"heartbeat_interval": -1}, "heartbeat_interval"),
         ({"max_value_bytes": 1 << 40}, "max_value_bytes"),
+        ({"record_mib": 1 << 20}, "record_mib"),
         ({"request_timeout": 0}, "request_timeout"),
         ({"ephemeral": True, "data_dir": "x"}, "contradict"),
     ],

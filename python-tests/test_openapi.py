@@ -18,6 +18,7 @@ DOCUMENTED = {
     "/api/append_entries": "post",
     "/metrics": "get",
     "/api/why": "get",
+    "/api/recording": "get",
     "/openapi.json": "get",
 }
 

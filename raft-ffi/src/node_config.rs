@@ -304,6 +304,24 @@ pub unsafe extern "C" fn raft_node_config_set_io_threads(
     unsafe { change(config, read, |settings, threads| settings.config.io_threads = threads) }
 }
 
+/// How much of the recording of what the node did is kept, in MiB: from 0 to 65536, by default 64. With 0
+/// nothing is recorded. It is in the data directory, or in memory for an ephemeral node, and has the keys and
+/// values in it; `raft-server replay` shows it.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `config` is NULL, or was given by this library and not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_config_set_record_mib(
+    config: *mut raft_node_config,
+    mib: u32,
+) -> raft_status {
+    let read = || Ok(usize::try_from(mib).unwrap_or(usize::MAX));
+    // SAFETY: passed on.
+    unsafe { change(config, read, |settings, mib| settings.config.record_mib = mib) }
+}
+
 /// Frees a configuration. Nodes opened with it go on. Does nothing with NULL.
 ///
 /// Threads: any, once no other uses the configuration any more.

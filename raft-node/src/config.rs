@@ -11,6 +11,9 @@ use raft_core::types::{InvalidNodeId, NodeId};
 /// The largest value that may be configured as the limit, in bytes.
 pub const MAX_VALUE_BYTES: usize = 8 << 20;
 
+/// The longest recording that may be configured, in MiB.
+pub const MAX_RECORD_MIB: usize = 65_536;
+
 /// Where a node keeps its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
@@ -47,6 +50,9 @@ pub struct Config {
     /// Worker threads for sockets. With 0 they share the replica's thread, which costs the fewest
     /// hand-overs between threads and is fastest on few cores.
     pub io_threads: usize,
+    /// How much of the flight recorder's recording is kept, in MiB: in the data directory, or in memory where
+    /// the node is ephemeral. With 0 nothing is recorded. At most [`MAX_RECORD_MIB`].
+    pub record_mib: usize,
 }
 
 /// A configuration that cannot work. Each message says what to change.
@@ -214,6 +220,7 @@ impl Config {
             max_value_bytes: 1 << 20,
             request_timeout: Duration::from_secs(5),
             io_threads: 0,
+            record_mib: 64,
         }
     }
 
@@ -249,7 +256,8 @@ impl Config {
         self.timing.validate()?;
         bounded("max_value_bytes", self.max_value_bytes, 1, MAX_VALUE_BYTES)?;
         bounded("request_timeout (ms)", self.request_timeout.as_millis() as usize, 1, 3_600_000)?;
-        bounded("io_threads", self.io_threads, 0, 256)
+        bounded("io_threads", self.io_threads, 0, 256)?;
+        bounded("record_mib", self.record_mib, 0, MAX_RECORD_MIB)
     }
 }
 
@@ -311,6 +319,7 @@ mod tests {
         assert!(refusal(&|c| c.port = 1).contains("--advertise"));
         assert!(refusal(&|c| c.host = "0.0.0.0".into()).contains("--insecure"));
         assert!(refusal(&|c| c.max_value_bytes = 0).contains("max_value_bytes"));
+        assert!(refusal(&|c| c.record_mib = MAX_RECORD_MIB + 1).contains("record_mib"));
         assert!(refusal(&|c| c.advertise = Some("nowhere".into())).contains("HOST:PORT"));
     }
 }

@@ -398,3 +398,55 @@ async fn use_the_client(node: &Running, client: Client) {
     let gone = client.get("a").await.unwrap_err();
     assert!(matches!(gone, ClientError::Unreachable { .. }), "{gone:?}");
 }
+
+#[test]
+fn the_recording_comes_as_a_stream() {
+    let node = Running::start();
+    node.post("/api/set", r#"{"key":"k","value":1}"#);
+    let answer = node.get("/api/recording");
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("\r\ntransfer-encoding: chunked"), "{}", answer.head);
+    assert!(answer.head.contains("filename=\"node_0.raftrec\""), "{}", answer.head);
+    // Without its last chunk it would not be whole.
+    assert!(answer.body.ends_with(b"\r\n0\r\n\r\n"));
+    let head = node.send("HEAD", "/api/recording", "", b"");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    node.runtime.block_on(async {
+        let mut download = node.client().recording().await.unwrap();
+        assert_eq!(download.node_id().map(NodeId::as_str), Some("node_0"));
+        let mut bytes = 0;
+        while let Some(some) = download.next().await.unwrap() {
+            bytes += some.len();
+        }
+        assert!(bytes > 500, "{bytes}");
+        let readers = [node.node.recording().await.unwrap(), node.node.recording().await.unwrap()];
+        let busy = node.client().recording().await.unwrap_err();
+        assert!(matches!(busy, ClientError::Problem { status: 429, .. }), "{busy:?}");
+        drop(readers);
+        assert!(node.client().recording().await.is_ok());
+    });
+}
+
+#[test]
+fn a_recording_that_breaks_off_is_not_taken_for_a_whole_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let node = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1000]).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
+                    Content-Disposition: attachment; filename=\"../x.raftrec\"\r\n\r\n";
+        stream.write_all(format!("{head}4\r\npart\r\n").as_bytes()).unwrap();
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let endpoints = vec![address];
+        let client = Client::new(ClientConfig { endpoints, ..ClientConfig::default() }).unwrap();
+        let mut download = client.recording().await.unwrap();
+        assert_eq!(download.node_id(), None, "no node has such a name");
+        assert_eq!(download.next().await.unwrap().unwrap(), "part");
+        let error = download.next().await.unwrap_err();
+        assert!(error.to_string().contains("broke off"), "{error}");
+    });
+    node.join().unwrap();
+}

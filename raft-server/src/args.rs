@@ -12,6 +12,7 @@ use crate::cluster::ClusterArgs;
 use crate::dashboard::DashboardArgs;
 use crate::demo::DemoArgs;
 use crate::failure::{Failure, USAGE, one_line};
+use crate::replay::ReplayArgs;
 use crate::settings::NodeFlags;
 
 /// A Raft cluster that stores keys and values: run a node of it, a whole one on this machine, or use one.
@@ -67,16 +68,17 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, dashboard, client, demo, completions or help.
+  cluster, dashboard, client, demo, replay, completions or help.
 
 Exit codes:
   0    done
-  1    the answer is no (key not found), a node failed after it had started, or a
-       demo did not observe what it should
+  1    the answer is no (key not found), a node failed after it had started, a
+       demo did not observe what it should, or a replay came to something else
   2    usage or configuration
   3    the cluster could not be reached or had no leader in time
   130  interrupted: a node or cluster a second time while stopping, a demo
-  SIGTERM and Ctrl-C stop a node cleanly; kill -9 loses nothing acknowledged.";
+  SIGTERM and Ctrl-C stop a node cleanly; kill -9 loses nothing acknowledged.
+  SIGUSR1 makes a node save its recording in its data directory.";
 
 const COMPLETIONS_EXAMPLE: &str = "\
 Example: raft-server completions bash > ~/.local/share/bash-completion/completions/raft-server";
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Client(ClientArgs),
     /// See a cluster of its own lose its leader, or its network, and what becomes of it
     Demo(DemoArgs),
+    /// Do again what a node recorded, and say what happened
+    Replay(ReplayArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -206,6 +210,9 @@ mod tests {
             "dashboard --port 0",
             "dashboard 8080",
             "cluster --dashboard-port 1 --no-dashboard",
+            "replay",
+            "replay --previous",
+            "replay a b",
         ] {
             assert!(parse(line).is_err(), "{line:?} was taken");
         }

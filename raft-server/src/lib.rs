@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod logging;
 mod node;
 mod program;
+mod replay;
 mod settings;
 mod signals;
 
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Dashboard(args)) => dashboard::run(&args),
         Some(Command::Client(args)) => client::run(args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 
 use raft_node::config::Storage;
 use raft_node::{Config, Node, StartError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::args::NodeArgs;
@@ -29,6 +30,7 @@ pub(crate) fn run(args: NodeArgs) -> Result<(), Failure> {
 
 async fn serve(config: Config, exit_with_parent: bool) -> Result<(), Failure> {
     let mut signals = Signals::take().map_err(Failure::usage)?;
+    let save = signal(SignalKind::user_defined1()).map_err(Failure::usage)?;
     let parent = watch_parent(exit_with_parent);
     let started = start(config);
     let node = tokio::select! {
@@ -41,11 +43,13 @@ async fn serve(config: Config, exit_with_parent: bool) -> Result<(), Failure> {
         () = signals.next() => return Ok(()),
     };
     announce(node.config());
+    let saving = tokio::spawn(save_when_told(node.clone(), save));
     let failed = tokio::select! {
         ended = node.stopped() => ended.err(),
         () = signals.next() => None,
         () = parent => None,
     };
+    saving.abort();
     if let Some(error) = failed {
         return Err(Failure::new(NO, error));
     }
@@ -67,6 +71,16 @@ fn start(config: Config) -> oneshot::Receiver<Result<Node, StartError>> {
     // Without the thread the sender is gone, and the receiver says so.
     drop(told);
     started
+}
+
+/// Saves the recording at every SIGUSR1.
+async fn save_when_told(node: Node, mut told: Signal) {
+    while told.recv().await.is_some() {
+        match node.save_recording().await {
+            Ok(file) => tracing::info!(file = %file.display(), "saved the recording"),
+            Err(error) => tracing::warn!("the recording was not saved: {error}"),
+        }
+    }
 }
 
 /// Ends when stdin does, if that was asked for.

@@ -106,7 +106,7 @@ impl Replica {
             storage,
             machine: _,
             sessions: _,
-            last_applied,
+            last_applied: _,
             chain,
             comparison,
             clients,
@@ -121,7 +121,9 @@ impl Replica {
         } = self;
         assert!(actions.is_empty(), "a checkpoint is made after a drain");
         let log = consensus.log();
-        let base = log.durable().min(*last_applied);
+        // What is committed never changes (paper §5.4). Not what is applied: a replica that starts has a long
+        // log and has applied nothing.
+        let base = log.durable().min(consensus.commit_index());
         Checkpoint {
             now: *now,
             identity: identity.clone(),

@@ -249,19 +249,30 @@ pub(super) async fn ask_once(
     timeout: Duration,
 ) -> Result<Answer, ClientError> {
     let end = Instant::now() + timeout;
-    let failed = |error| vec![EndpointFailure { endpoint: endpoint.address.clone(), error }];
-    let answer = match endpoint.exchange(request(ask, end), end).await {
-        Ok(answer) if answer.status < 300 => return Ok(answer),
-        Ok(answer) => answer,
-        Err(Lost::NotSent(error)) => return Err(ClientError::Unreachable { failures: failed(error) }),
-        Err(Lost::OnTheWay(error)) => {
-            return Err(ClientError::Timeout { maybe_happened: false, failures: failed(error) });
+    match endpoint.exchange(request(ask, end), end).await {
+        Ok(answer) if answer.status < 300 => Ok(answer),
+        Ok(answer) => Err(refusal(endpoint, &answer)?),
+        Err(lost) => Err(endpoint.lost(lost)),
+    }
+}
+
+/// What a node says with an answer that is a problem.
+pub(super) fn refusal(endpoint: &Endpoint, answer: &Answer) -> Result<ClientError, ClientError> {
+    let Problem { code, detail, .. } = problem(endpoint, answer)?;
+    Ok(match code.as_str() {
+        "no_leader" => ClientError::NoLeader { detail },
+        _ => ClientError::Problem { code, status: answer.status, detail },
+    })
+}
+
+impl Endpoint {
+    /// The failure of a read that was tried here alone.
+    pub(super) fn lost(&self, lost: Lost) -> ClientError {
+        let failed = |error| vec![EndpointFailure { endpoint: self.address.clone(), error }];
+        match lost {
+            Lost::NotSent(error) => ClientError::Unreachable { failures: failed(error) },
+            Lost::OnTheWay(error) => ClientError::Timeout { maybe_happened: false, failures: failed(error) },
         }
-    };
-    let Problem { code, detail, .. } = problem(endpoint, &answer)?;
-    match code.as_str() {
-        "no_leader" => Err(ClientError::NoLeader { detail }),
-        _ => Err(ClientError::Problem { code, status: answer.status, detail }),
     }
 }
 

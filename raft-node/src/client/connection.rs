@@ -77,27 +77,44 @@ impl Endpoint {
     /// Sends a request and reads the answer, by `deadline`.
     pub(super) async fn exchange(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
         deadline: Instant,
     ) -> Result<Answer, Lost> {
-        request.headers_mut().insert(HOST, self.host_header.clone());
-        let mut sender = match self.kept().await {
-            Some(sender) => sender,
-            None => self.dial(deadline).await?,
-        };
-        let sent = timeout_at(deadline, sender.send_request(request)).await;
-        let response = match sent {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_canceled() => return Err(Lost::NotSent(describe(&error))),
-            Ok(Err(error)) => return Err(Lost::OnTheWay(describe(&error))),
-            Err(_) => return Err(Lost::OnTheWay("no answer in time".to_owned())),
-        };
+        let (response, sender) = self.send(request, deadline).await?;
         let answer = match timeout_at(deadline, read(response, &self.address)).await {
             Ok(answer) => answer?,
             Err(_) => return Err(Lost::OnTheWay("only a part of the answer came in time".to_owned())),
         };
         self.keep(sender);
         Ok(answer)
+    }
+
+    /// Sends a request, and gives the answer as far as its head. Its connection is not used again.
+    pub(super) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, Lost> {
+        self.send(request, deadline).await.map(|(response, _)| response)
+    }
+
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<(Response<Incoming>, Sender), Lost> {
+        request.headers_mut().insert(HOST, self.host_header.clone());
+        let mut sender = match self.kept().await {
+            Some(sender) => sender,
+            None => self.dial(deadline).await?,
+        };
+        let sent = timeout_at(deadline, sender.send_request(request)).await;
+        match sent {
+            Ok(Ok(response)) => Ok((response, sender)),
+            Ok(Err(error)) if error.is_canceled() => Err(Lost::NotSent(describe(&error))),
+            Ok(Err(error)) => Err(Lost::OnTheWay(describe(&error))),
+            Err(_) => Err(Lost::OnTheWay("no answer in time".to_owned())),
+        }
     }
 
     /// A connection from an earlier request that still stands, as far as this side can tell.
@@ -146,7 +163,7 @@ impl Endpoint {
     }
 }
 
-async fn read(response: Response<Incoming>, endpoint: &str) -> Result<Answer, Lost> {
+pub(super) async fn read(response: Response<Incoming>, endpoint: &str) -> Result<Answer, Lost> {
     let status = response.status().as_u16();
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let content_type = response.headers().get(CONTENT_TYPE).map(text).unwrap_or_default();

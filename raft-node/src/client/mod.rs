@@ -7,6 +7,7 @@
 
 mod call;
 mod connection;
+mod download;
 mod error;
 mod probe;
 mod relay;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
 pub(crate) use connection::Answer;
+pub use download::Download;
 pub use error::{ClientError, EndpointFailure};
 pub(crate) use probe::{Probe, Unanswered};
 pub(crate) use relay::Relay;

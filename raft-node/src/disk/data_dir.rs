@@ -12,6 +12,7 @@ use raft_core::log::{IDENTITY_FILE, SegmentNumber};
 use super::DiskFailure;
 use super::files::Files;
 use super::prepare::prepare;
+use crate::record;
 
 const LOCK_FILE: &str = "lock";
 
@@ -152,14 +153,44 @@ impl DataDir {
 
 impl ReadDisk for DataDir {
     fn list(&self) -> Result<Vec<FileName>, ReadError> {
-        let names = names(&self.path).map_err(|error| unreadable(&self.path, &error))?;
-        Ok(names.into_iter().filter(|name| is_ours(name)).collect())
+        list(&self.path)
     }
 
     fn read(&self, file: &str) -> Result<Bytes, ReadError> {
-        let path = self.file(file);
-        fs::read(&path).map(Bytes::from).map_err(|error| unreadable(&path, &error))
+        read(&self.path, file)
     }
+}
+
+/// A data directory that is only read, by somebody who is not its server.
+#[derive(Clone, Debug)]
+pub struct ReadOnlyDir(PathBuf);
+
+impl ReadOnlyDir {
+    /// The directory at a path, which is neither locked nor checked.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> ReadOnlyDir {
+        ReadOnlyDir(path.into())
+    }
+}
+
+impl ReadDisk for ReadOnlyDir {
+    fn list(&self) -> Result<Vec<FileName>, ReadError> {
+        list(&self.0)
+    }
+
+    fn read(&self, file: &str) -> Result<Bytes, ReadError> {
+        read(&self.0, file)
+    }
+}
+
+fn list(directory: &Path) -> Result<Vec<FileName>, ReadError> {
+    let names = names(directory).map_err(|error| unreadable(directory, &error))?;
+    Ok(names.into_iter().filter(|name| is_ours(name)).collect())
+}
+
+fn read(directory: &Path, file: &str) -> Result<Bytes, ReadError> {
+    let path = directory.join(file);
+    fs::read(&path).map(Bytes::from).map_err(|error| unreadable(&path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ReadError {
@@ -197,9 +228,13 @@ fn check_ours(path: &Path) -> Result<(), DataDirError> {
     if names.iter().any(|name| name == IDENTITY_FILE) {
         return Ok(());
     }
-    // A file system's root has its lost+found from the day it was made.
-    let known =
-        |name: &str| is_ours(name) || is_unfinished(name) || name == LOCK_FILE || name == "lost+found";
+    // A file system's root has its lost+found from the day it was made. Recordings may outlive a log.
+    let known = |name: &str| {
+        is_ours(name)
+            || is_unfinished(name)
+            || [LOCK_FILE, record::DIRECTORY, "lost+found"].contains(&name)
+            || record::is_saved(name)
+    };
     let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known(name)).collect();
     if strangers.is_empty() {
         return Ok(());

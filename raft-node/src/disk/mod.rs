@@ -18,7 +18,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
-pub use data_dir::{DataDir, DataDirError};
+pub use data_dir::{DataDir, DataDirError, ReadOnlyDir};
 pub use memory::MemoryDisk;
 pub use thread::{DiskHandle, DiskThread};
 

@@ -139,7 +139,8 @@ fn is_for_dashboards(endpoint: Endpoint) -> bool {
         | Endpoint::OpenApi
         | Endpoint::Stream
         | Endpoint::Root
-        | Endpoint::DashboardFile => false,
+        | Endpoint::DashboardFile
+        | Endpoint::Recording => false,
     }
 }
 

@@ -78,6 +78,7 @@ impl Api {
             Endpoint::Root => Ok(self.dashboard.page()),
             Endpoint::DashboardFile => Dashboard::asset(call.path_key),
             Endpoint::DashboardEvents => self.dashboard.events(),
+            Endpoint::Recording => calls::recording(&call).await,
             Endpoint::Stream => Err(Problem::bad_request(
                 "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",
             )),
@@ -137,6 +138,11 @@ impl Call<'_> {
     /// Reads the query, in which only `known` may stand.
     pub(super) fn query(&self, known: &[Param]) -> Result<Query, Problem> {
         Query::parse(self.parts.uri.query(), known)
+    }
+
+    /// Whether the answer's body is sent, which it is not to a HEAD.
+    pub(super) fn wants_body(&self) -> bool {
+        self.parts.method != hyper::Method::HEAD
     }
 
     /// The headers.

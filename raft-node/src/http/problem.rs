@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::reply::{Body, Response};
 use crate::error::RequestError;
+use crate::record::RecordingError;
 
 /// The media type of a problem.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -172,6 +173,20 @@ impl From<RequestError> for Problem {
             RequestError::NotAMember { .. } => (Code::Forbidden, None),
         };
         Problem { reason, ..Problem::new(code, error.to_string()) }
+    }
+}
+
+impl From<RecordingError> for Problem {
+    fn from(error: RecordingError) -> Problem {
+        let code = match error {
+            RecordingError::Node(error) => return error.into(),
+            RecordingError::Off | RecordingError::GivenUp => Code::NotFound,
+            RecordingError::Busy => Code::Overloaded,
+            RecordingError::NoDirectory
+            | RecordingError::Unreadable(_)
+            | RecordingError::Unwritable { .. } => Code::Failed,
+        };
+        Problem::new(code, error.to_string())
     }
 }
 

@@ -1,12 +1,11 @@
-//! Responses: a body is one buffer, with the memory it was granted, or a stream of events.
+//! Responses: a body is one buffer, with the memory it was granted, or a stream.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::budget::Grant;
@@ -14,14 +13,36 @@ use super::budget::Grant;
 /// What every handler answers.
 pub(crate) type Response = hyper::Response<Body>;
 
-/// A whole body in memory, or events that come one by one.
+/// A stream that did not come to its end: the connection is cut, so that nobody takes a part for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer broke off")]
+pub(crate) struct BrokenOff;
+
+/// What comes bit by bit.
+#[derive(Debug)]
+enum Stream {
+    /// Until they end, which is no failure.
+    Events(mpsc::Receiver<Bytes>),
+    Chunks(mpsc::Receiver<Result<Bytes, BrokenOff>>),
+}
+
+impl Stream {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        match self {
+            Stream::Events(events) => events.poll_recv(cx).map(|event| event.map(Ok)),
+            Stream::Chunks(chunks) => chunks.poll_recv(cx),
+        }
+    }
+}
+
+/// A whole body in memory, or one that comes bit by bit.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     data: Bytes,
     /// Given back when the body has been sent or dropped.
     grant: Option<Grant>,
-    /// Sent in place of the data, until they end.
-    events: Option<mpsc::Receiver<Bytes>>,
+    /// Sent in place of the data.
+    stream: Option<Stream>,
 }
 
 impl Body {
@@ -38,26 +59,26 @@ impl Body {
 
     /// Whether there is no telling when it ends.
     pub(crate) fn is_stream(&self) -> bool {
-        self.events.is_some()
+        self.stream.is_some()
     }
 }
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(data: T) -> Body {
-        Body { data: data.into(), grant: None, events: None }
+        Body { data: data.into(), grant: None, stream: None }
     }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(events) = &mut self.events {
-            return events.poll_recv(cx).map(|event| event.map(|data| Ok(Frame::data(data))));
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(stream) = &mut self.stream {
+            return stream.poll_next(cx).map(|next| next.map(|data| data.map(Frame::data)));
         }
         let data = std::mem::take(&mut self.data);
         Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
@@ -68,7 +89,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.events {
+        match self.stream {
             Some(_) => SizeHint::default(),
             None => SizeHint::with_exact(self.data.len() as u64),
         }
@@ -89,7 +110,20 @@ pub(crate) fn json(body: impl Into<Body>) -> Response {
 
 /// 200 with a stream of events.
 pub(crate) fn events(events: mpsc::Receiver<Bytes>) -> Response {
-    let mut response = ok("text/event-stream", Body { events: Some(events), ..Body::default() });
+    stream("text/event-stream", Stream::Events(events))
+}
+
+/// 200 with bytes that come chunk by chunk, as a file to be saved under a name.
+pub(crate) fn file(name: &str, chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>) -> Response {
+    let mut response = stream("application/octet-stream", Stream::Chunks(chunks));
+    if let Ok(disposition) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, disposition);
+    }
+    response
+}
+
+fn stream(media_type: &'static str, stream: Stream) -> Response {
+    let mut response = ok(media_type, Body { stream: Some(stream), ..Body::default() });
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // What ends a stream is the end of its connection, on which no other request follows.

@@ -26,6 +26,7 @@ pub(crate) enum Endpoint {
     Root,
     DashboardFile,
     DashboardEvents,
+    Recording,
 }
 
 /// One method on one path.
@@ -42,7 +43,7 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 }
 
 /// Every route; the position of an endpoint here is its number elsewhere.
-pub(crate) const ROUTES: [Route; 18] = [
+pub(crate) const ROUTES: [Route; 19] = [
     route("POST", "/api/set", Endpoint::Set),
     route("GET", "/api/get/{key}", Endpoint::Get),
     route("POST", "/api/delete", Endpoint::Delete),
@@ -61,6 +62,7 @@ pub(crate) const ROUTES: [Route; 18] = [
     route("GET", "/", Endpoint::Root),
     route("GET", "/dashboard/{file}", Endpoint::DashboardFile),
     route("GET", "/api/dashboard/events", Endpoint::DashboardEvents),
+    route("GET", "/api/recording", Endpoint::Recording),
 ];
 
 /// The methods of one path.

@@ -1,16 +1,20 @@
 //! The thread that owns the replica: gives it what happens, does what it says. It never waits for anything
 //! but the next thing to happen.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use raft_core::entry::Entry;
 use raft_core::replica::{Action, CallReply, Event, Notice, Refused, Replica, Reply, Role, Token};
-use raft_core::types::Time;
+use raft_core::types::{LogIndex, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Moment, sleep_until};
 
 use super::{Answer, Explanation, Input, Life, Node, STOP_TIMEOUT, explain, status};
 use crate::disk::{Completion, Disk};
+use crate::record::Tape;
 use crate::transport::{LinkStates, Outgoing};
 
 /// Inputs taken up together at most.
@@ -26,6 +30,10 @@ const LATE: Duration = Duration::from_millis(20);
 /// A turn that takes longer endangers elections, and is worth a word.
 const SLOW: Duration = Duration::from_millis(50);
 
+/// Entries lent at a time to who reads the recording, and about how many bytes of them.
+const ENTRIES: usize = 4096;
+const ENTRY_BYTES: usize = 1 << 20;
+
 /// The replica's time.
 pub(super) fn elapsed(origin: Instant) -> Time {
     Time::from_micros(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
@@ -40,6 +48,8 @@ enum Waiter {
 pub(super) struct Driver {
     node: Node,
     replica: Replica,
+    /// Ends before the disk does, which holds the data directory's lock.
+    tape: Tape,
     disk: Box<dyn Disk>,
     outgoing: Outgoing,
     states: LinkStates,
@@ -54,7 +64,7 @@ impl Driver {
     pub(super) fn new(
         node: Node,
         replica: Replica,
-        disk: Box<dyn Disk>,
+        (tape, disk): (Tape, Box<dyn Disk>),
         outgoing: Outgoing,
         states: LinkStates,
         life: watch::Sender<Life>,
@@ -63,6 +73,7 @@ impl Driver {
         Driver {
             node,
             replica,
+            tape,
             disk,
             outgoing,
             states,
@@ -75,14 +86,31 @@ impl Driver {
     }
 
     /// Runs until the node is stopped.
+    ///
+    /// # Errors
+    /// What is left when an assertion has failed.
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Input>,
         mut completions: mpsc::UnboundedReceiver<Completion>,
-    ) {
+    ) -> Result<(), Wreck> {
         let mut inputs = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(16);
-        while !self.stopped {
+        let mut turn = catch_unwind(AssertUnwindSafe(|| self.act()));
+        loop {
+            if let Err(panic) = turn {
+                self.tape.break_off();
+                return Err(Wreck {
+                    panic,
+                    replica: self.replica,
+                    _tape: self.tape,
+                    _disk: self.disk,
+                    inbox,
+                });
+            }
+            if self.stopped {
+                return Ok(());
+            }
             let wake = self.moment(self.replica.deadline().min(self.complain_at));
             tokio::select! {
                 _ = inbox.recv_many(&mut inputs, BATCH) => {}
@@ -98,26 +126,36 @@ impl Driver {
                     }
                 }
             }
-            let now = self.now();
-            for completion in done.drain(..) {
-                self.replica.step(now, event_of(completion));
-            }
-            for input in inputs.drain(..) {
-                self.take(now, input);
-            }
-            if self.replica.deadline() <= now {
-                self.replica.step(now, Event::Tick);
-            }
-            self.act();
-            self.complain(now);
-            let took = self.now().since(now);
-            if took > SLOW {
-                tracing::warn!(
-                    ?took,
-                    "the replica's thread was kept busy; a leader that is so for long is deposed"
-                );
-            }
+            turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut inputs, &mut done)));
         }
+    }
+
+    /// Takes up all that has come, and does what follows.
+    fn turn(&mut self, inputs: &mut Vec<Input>, done: &mut Vec<Completion>) {
+        let now = self.now();
+        for completion in done.drain(..) {
+            self.step(now, event_of(completion));
+        }
+        for input in inputs.drain(..) {
+            self.take(now, input);
+        }
+        if self.replica.deadline() <= now {
+            self.step(now, Event::Tick);
+        }
+        self.act();
+        self.complain(now);
+        let took = self.now().since(now);
+        if took > SLOW {
+            tracing::warn!(
+                ?took,
+                "the replica's thread was kept busy; a leader that is so for long is deposed"
+            );
+        }
+    }
+
+    fn step(&mut self, now: Time, event: Event) {
+        self.tape.step(now, &event);
+        self.replica.step(now, event);
     }
 
     fn now(&self) -> Time {
@@ -149,7 +187,7 @@ impl Driver {
             }
             Input::Received { from, incarnation, messages } => {
                 for message in messages {
-                    self.replica.step(now, Event::Received { from: from.clone(), incarnation, message });
+                    self.step(now, Event::Received { from: from.clone(), incarnation, message });
                 }
                 return;
             }
@@ -165,8 +203,12 @@ impl Driver {
                 let _ = respond.send(self.explain());
                 return;
             }
+            Input::Entries { first, last, respond } => {
+                let _ = respond.send(entries(&self.replica, first, last));
+                return;
+            }
         };
-        self.replica.step(now, event);
+        self.step(now, event);
     }
 
     fn explain(&self) -> Explanation {
@@ -176,7 +218,9 @@ impl Driver {
     /// Does what the replica says, in its order. Messages go off together at the end.
     fn act(&mut self) {
         let mut obstacle = None;
-        for action in self.replica.drain() {
+        let actions = self.replica.drain();
+        self.tape.drained(&self.replica, actions.len());
+        for action in actions {
             match action {
                 Action::Send { to, message } => self.outgoing.push(to, message),
                 Action::Disk(batch) => self.disk.submit(batch),
@@ -200,6 +244,7 @@ impl Driver {
             }
         }
         self.outgoing.flush();
+        self.tape.nudge();
     }
 
     fn tell(&mut self, notice: &Notice) {
@@ -247,6 +292,58 @@ impl Driver {
             }
         }
     }
+}
+
+/// What is left of a node whose replica broke down: it answers that it has failed, and lends its log to who
+/// reads the recording.
+pub(super) struct Wreck {
+    pub(super) panic: Box<dyn Any + Send>,
+    replica: Replica,
+    _tape: Tape,
+    _disk: Box<dyn Disk>,
+    inbox: mpsc::Receiver<Input>,
+}
+
+impl Wreck {
+    /// Answers until the host lets the node go.
+    pub(super) async fn attend(mut self, node: &Node, reason: &str) {
+        let mut let_go = node.shared.let_go.subscribe();
+        loop {
+            tokio::select! {
+                _ = let_go.wait_for(|let_go| *let_go) => return,
+                input = self.inbox.recv() => match input {
+                    Some(input) => self.answer(input, reason),
+                    None => return,
+                }
+            }
+        }
+    }
+
+    fn answer(&self, input: Input, reason: &str) {
+        match input {
+            Input::Propose { respond, .. } | Input::Query { respond, .. } => {
+                let reply = Reply::Refused(Refused::Failed);
+                let _ = respond.send(Answer { reply, obstacle: Some(reason.to_owned()) });
+            }
+            Input::Entries { first, last, respond } => {
+                let _ = respond.send(entries(&self.replica, first, last));
+            }
+            // Who asks is told so by the end of his channel.
+            _ => {}
+        }
+    }
+}
+
+/// The next entries of a part of the log: as many as are cloned in a moment.
+fn entries(replica: &Replica, first: LogIndex, last: LogIndex) -> Vec<Entry> {
+    let log = replica.consensus().log();
+    let mut bytes = 0;
+    let few = log.range(first..=last.min(log.last_index())).take(ENTRIES).take_while(|entry| {
+        let before = bytes;
+        bytes += entry.cost();
+        before < ENTRY_BYTES
+    });
+    few.cloned().collect()
 }
 
 fn event_of(completion: Completion) -> Event {

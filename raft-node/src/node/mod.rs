@@ -5,31 +5,38 @@ mod driver;
 mod explain;
 mod start;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use api::*;
 pub(crate) use start::listen;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use raft_core::entry::Command;
+use raft_core::entry::{Command, Entry};
 use raft_core::kv;
 use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
 use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply};
-use raft_core::types::{Incarnation, NodeId, Time};
+use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::error::{RequestError, StartError};
+use crate::record::{Archive, Recording, RecordingError};
 
 /// Requests and messages waiting for the replica at most; past that, clients are told so at once.
 const INBOX: usize = 16_384;
 
 /// How long a node that stops waits for its leadership to be taken over and its clients to be answered.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long whoever waits for the end of a failed node is kept waiting for its recording to be saved.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running node. Cheap to clone; all clones are the same node.
 #[derive(Clone, Debug)]
@@ -49,6 +56,10 @@ struct Shared {
     /// Its sender is gone when the node's thread has nothing left to do but to end.
     ended: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// None where nothing is recorded.
+    archive: Option<Archive>,
+    /// Holds true once a failed node has saved its recording, or has none to save.
+    saved: watch::Sender<bool>,
 }
 
 /// Whether a node runs.
@@ -63,14 +74,46 @@ enum Life {
 /// What the replica's thread is given.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Propose { command: Command, deadline: Time, respond: oneshot::Sender<Answer> },
-    Query { query: Bytes, deadline: Time, consistency: Consistency, respond: oneshot::Sender<Answer> },
-    Call { from: NodeId, call: Call, respond: oneshot::Sender<CallReply> },
-    Status { respond: oneshot::Sender<Status> },
-    Explain { respond: oneshot::Sender<Explanation> },
-    Received { from: NodeId, incarnation: Incarnation, messages: Vec<Message> },
-    Connected { peer: NodeId },
-    Disconnected { peer: NodeId, process_died: bool },
+    Propose {
+        command: Command,
+        deadline: Time,
+        respond: oneshot::Sender<Answer>,
+    },
+    Query {
+        query: Bytes,
+        deadline: Time,
+        consistency: Consistency,
+        respond: oneshot::Sender<Answer>,
+    },
+    Call {
+        from: NodeId,
+        call: Call,
+        respond: oneshot::Sender<CallReply>,
+    },
+    Status {
+        respond: oneshot::Sender<Status>,
+    },
+    Explain {
+        respond: oneshot::Sender<Explanation>,
+    },
+    /// The log's entries from `first` on, not beyond `last`: some of them, and none where there are none.
+    Entries {
+        first: LogIndex,
+        last: LogIndex,
+        respond: oneshot::Sender<Vec<Entry>>,
+    },
+    Received {
+        from: NodeId,
+        incarnation: Incarnation,
+        messages: Vec<Message>,
+    },
+    Connected {
+        peer: NodeId,
+    },
+    Disconnected {
+        peer: NodeId,
+        process_died: bool,
+    },
     Stop,
 }
 
@@ -275,6 +318,52 @@ impl Node {
         answer.ok_or_else(|| self.gone())
     }
 
+    /// Begins to read the flight recorder's recording: all that went into the replica, as far back as
+    /// [`Config::record_mib`] reaches, keys and values in it. A failed node has it too.
+    ///
+    /// # Errors
+    /// See [`RecordingError`].
+    pub async fn recording(&self) -> Result<Recording, RecordingError> {
+        self.shared.archive.as_ref().ok_or(RecordingError::Off)?.read(self.clone()).await
+    }
+
+    /// Saves the recording in a new file of the data directory, and gives its path.
+    ///
+    /// # Errors
+    /// See [`RecordingError`].
+    pub async fn save_recording(&self) -> Result<PathBuf, RecordingError> {
+        self.shared.archive.as_ref().ok_or(RecordingError::Off)?.save(self.clone(), false).await
+    }
+
+    /// Saves the recording of a node that fails, once it does.
+    async fn save_failure(self) {
+        let mut life = self.shared.life.clone();
+        let failed =
+            life.wait_for(|life| *life != Life::Running).await.is_ok_and(|life| *life != Life::Stopped);
+        if let Some(archive) = self.shared.archive.as_ref().filter(|_| failed) {
+            match archive.save(self.clone(), true).await {
+                Ok(file) => tracing::error!(
+                    file = %file.display(),
+                    "saved the recording of what led to the failure: raft-server replay shows it"
+                ),
+                Err(error) => tracing::error!("the recording of what led to the failure: {error}"),
+            }
+        }
+        self.shared.saved.send_replace(true);
+    }
+
+    /// Some entries of the log, from `first` on and not beyond `last`: one at least.
+    pub(crate) async fn entries(&self, first: LogIndex, last: LogIndex) -> Result<Vec<Entry>, RequestError> {
+        let (respond, answer) = oneshot::channel();
+        if self.shared.inbox.send(Input::Entries { first, last, respond }).await.is_ok()
+            && let Ok(entries) = answer.await
+            && !entries.is_empty()
+        {
+            return Ok(entries);
+        }
+        Err(self.gone())
+    }
+
     /// Hands leadership over if this node leads, then stops serving and waits until all is on disk.
     pub async fn stop(&self) {
         self.shared.let_go.send_replace(true);
@@ -304,16 +393,18 @@ impl Node {
         }
     }
 
-    /// Waits until the node has stopped, by [`Node::stop`] or by a failure it cannot go on after.
+    /// Waits until the node has stopped, by [`Node::stop`] or by a failure it cannot go on after and whose
+    /// recording has been saved.
     ///
     /// # Errors
     /// The failure.
     pub async fn stopped(&self) -> Result<(), RequestError> {
         let mut life = self.shared.life.clone();
-        match life.wait_for(|life| *life != Life::Running).await.as_deref() {
-            Ok(Life::Failed(reason)) => Err(RequestError::Failed { reason: reason.clone() }),
-            _ => Ok(()),
-        }
+        let life = life.wait_for(|life| *life != Life::Running).await.map(|life| life.clone());
+        let Ok(Life::Failed(reason)) = life else { return Ok(()) };
+        let mut saved = self.shared.saved.subscribe();
+        let _ = tokio::time::timeout(SAVE_TIMEOUT, saved.wait_for(|saved| *saved)).await;
+        Err(RequestError::Failed { reason })
     }
 }
 

@@ -11,6 +11,7 @@ use raft_core::consensus::Configuration;
 use raft_core::kv::Store;
 use raft_core::log::{Identity, LogOptions, Recovery, create, recover};
 use raft_core::replica::{Options, Replica, Stored};
+use raft_core::state_machine::StateMachine;
 use raft_core::types::{Incarnation, NodeId};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +22,7 @@ use crate::config::{Config, Storage};
 use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk};
 use crate::error::StartError;
 use crate::http;
+use crate::record::{self, Tape};
 use crate::transport::{LinkStates, dial_all};
 
 /// Connections that may wait to be accepted.
@@ -34,6 +36,7 @@ const LAST_WORK: Duration = Duration::from_secs(1);
 struct Parts {
     node: Node,
     replica: Replica,
+    tape: Tape,
     disk: Box<dyn Disk>,
     completions: mpsc::UnboundedReceiver<Completion>,
     incarnation: Incarnation,
@@ -43,6 +46,11 @@ struct Parts {
 }
 
 pub(super) fn start(config: Config) -> Result<Node, StartError> {
+    start_with(config, Box::new(Store::new()))
+}
+
+/// Starts a node around a state machine, which is empty.
+pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Result<Node, StartError> {
     config.validate()?;
     let listener = listen(&config.host, config.port)?;
     let (stored, dir) = open(&config)?;
@@ -50,7 +58,7 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
     let incarnation = stored.incarnation();
     let replica = Replica::new(
         stored,
-        Box::new(Store::new()),
+        machine,
         Options {
             configuration: Configuration::new(config.peers.keys().cloned()),
             timing: config.timing,
@@ -65,6 +73,8 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
         Some(dir) => Box::new(DiskThread::spawn(dir, report)?),
         None => Box::new(MemoryDisk::new(report)),
     };
+    // Only now: the directory is locked and a log's.
+    let (tape, archive) = record::open(&config);
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let (life, life_seen) = watch::channel(Life::Running);
     let (end, ended) = watch::channel(());
@@ -77,11 +87,15 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
             let_go: watch::Sender::new(false),
             ended,
             thread: Mutex::new(None),
+            archive,
+            saved: watch::Sender::new(false),
         }),
     };
+    let saved = node.shared.saved.clone();
     let parts = Parts {
         node: node.clone(),
         replica,
+        tape,
         disk,
         completions,
         incarnation,
@@ -100,6 +114,7 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
             }
         }
         runtime.shutdown_timeout(LAST_WORK);
+        saved.send_replace(true);
         drop(end);
     })?;
     *node.shared.thread.lock() = Some(thread);
@@ -108,7 +123,7 @@ pub(super) fn start(config: Config) -> Result<Node, StartError> {
 
 /// Runs the node until it has stopped. Gives back the threads for sockets, which cannot be waited for here.
 async fn run(parts: Parts) -> Option<Runtime> {
-    let Parts { node, replica, disk, completions, incarnation, inbox, listener, life } = parts;
+    let Parts { node, replica, tape, disk, completions, incarnation, inbox, listener, life } = parts;
     let config = node.config();
     let states = LinkStates::default();
     let outgoing = dial_all(config, incarnation, &states, &node.shared.inbox);
@@ -136,15 +151,25 @@ async fn run(parts: Parts) -> Option<Runtime> {
         Some(workers) => workers.spawn(serve),
         None => tokio::spawn(serve),
     };
-    let driver = Driver::new(node.clone(), replica, disk, outgoing, states, life.clone());
+    let driver = Driver::new(node.clone(), replica, (tape, disk), outgoing, states, life.clone());
+    tokio::spawn(node.clone().save_failure());
     // Its own task, so that a failed assertion ends it and not the server, which then says why.
     let driven = tokio::spawn(driver.run(inbox, completions)).await;
-    if let Err(ended) = driven {
-        let reason = ended.try_into_panic().map_or_else(|e| e.to_string(), |panic| describe_panic(&*panic));
+    let (reason, wreck) = match driven {
+        Ok(Ok(())) => (None, None),
+        Ok(Err(wreck)) => (Some(describe_panic(&*wreck.panic)), Some(wreck)),
+        Err(ended) => {
+            (Some(ended.try_into_panic().map_or_else(|e| e.to_string(), |p| describe_panic(&*p))), None)
+        }
+    };
+    if let Some(reason) = reason {
         tracing::error!(reason, "the node has failed");
-        life.send_replace(Life::Failed(reason));
+        life.send_replace(Life::Failed(reason.clone()));
         // Whoever asks is told. The host decides when to end.
-        let _ = node.shared.let_go.subscribe().wait_for(|let_go| *let_go).await;
+        match wreck {
+            Some(wreck) => wreck.attend(&node, &reason).await,
+            None => drop(node.shared.let_go.subscribe().wait_for(|let_go| *let_go).await),
+        }
     }
     shut_down.send_replace(true);
     let _ = server.await;

@@ -58,6 +58,7 @@ class RaftNode(Store):
         max_value_bytes: int | None = None,
         insecure: bool = False,
         io_threads: int | None = None,
+        record_mib: int | None = None,
     ) -> None:
         """Describes a node; `start` starts it. Parameters mean what the options of `raft-server` mean.
 
@@ -80,6 +81,8 @@ class RaftNode(Store):
             max_value_bytes: the largest value that is accepted; 1 MiB by default, at most 8 MiB.
             insecure: accept a `host` that other machines can reach, although nothing asks them who they are.
             io_threads: threads for sockets, 0 to 256; 0, the default, shares the node's own.
+            record_mib: how much of the recording of what the node did is kept, keys and values in it, in MiB;
+            64 by default, 0 records nothing.
 
         Raises:
             ConfigError: the parts cannot work together. The message says what to change.
@@ -100,6 +103,7 @@ class RaftNode(Store):
                 "max_value_bytes": max_value_bytes,
                 "insecure": insecure,
                 "io_threads": io_threads,
+                "record_mib": record_mib,
             }
         )
         self._node_id, self._port = node_id, port

@@ -1,5 +1,6 @@
 //! The command line of `raft-server client`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -123,6 +124,11 @@ pub(crate) enum ClientCommand {
     Status,
     /// Say why there is no leader, or what else is in the way, and what would help
     Why,
+    /// Fetch the recording of what a node did, for raft-server replay; keys and values are in it
+    Record {
+        /// Where to: - is stdout [default: NODE_ID.raftrec, which must not be there yet]
+        file: Option<PathBuf>,
+    },
     /// Set, read and delete some keys (raft-demo/…) through each node, and show what comes back
     Demo,
 }

@@ -7,7 +7,7 @@ use raft_node::config::MAX_VALUE_BYTES;
 use raft_node::value::string_to_json;
 
 use super::args::{ClientCommand, Options, Output};
-use super::{demo, show};
+use super::{demo, record, show};
 use crate::failure::{Failure, NO, UNAVAILABLE};
 
 /// What stdout is.
@@ -62,6 +62,7 @@ pub(super) async fn carry_out(
             }
         }
         ClientCommand::Why => print(&show::why(&client.why().await?, output)),
+        ClientCommand::Record { file } => print(&record::fetch(client, file, output).await?),
         ClientCommand::Demo => match output {
             Output::Text => demo::run(client, options.timeout()).await,
             Output::Json => Err(Failure::usage("the demo is for people: it has no --output json")),

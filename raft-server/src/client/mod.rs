@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod call;
 mod demo;
+mod record;
 mod shell;
 pub(crate) mod show;
 

@@ -123,6 +123,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
          [default: 5000]",
     ),
     both("io-threads", "N", "Threads for sockets, 0 to 256; 0 shares the node's own thread [default: 0]"),
+    both(
+        "record-mib",
+        "N",
+        "How much of the recording of what the node did is kept, keys and values in it, in MiB, at most \
+         65536; 0 records nothing [default: 64]",
+    ),
     Setting {
         name: "log-level",
         value: Some("LEVEL"),

@@ -39,6 +39,7 @@ impl Layers {
         put(&mut config.max_value_bytes, self.read("max-value-bytes", number)?);
         put(&mut config.request_timeout, self.read("request-timeout", milliseconds)?);
         put(&mut config.io_threads, self.read("io-threads", number)?);
+        put(&mut config.record_mib, self.read("record-mib", number)?);
         Ok(NodeSettings { config, log: self.log()? })
     }
 

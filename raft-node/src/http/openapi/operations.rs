@@ -241,6 +241,16 @@ fn node_doc(endpoint: Endpoint) -> Doc {
         Endpoint::OpenApi => {
             Doc { id: "openapi", summary: "This description", gives: &[(JSON, "")], ..PLAIN }
         }
+        Endpoint::Recording => Doc {
+            id: "recording",
+            summary: "The flight recorder's recording",
+            details: "All that went into the node's replica, keys and values too, as far back as its setting \
+                `record_mib` reaches; `raft-server replay` shows it. A connection that is cut before the end \
+                means that it is not whole. 404 where nothing is recorded.",
+            gives: &[(BYTES, "")],
+            problems: &[Code::BadRequest, Code::NotFound, Code::Overloaded, Code::Failed],
+            ..PLAIN
+        },
         Endpoint::Stream => Doc {
             id: "stream",
             summary: "The binary stream of the cluster's members",
