@@ -127,9 +127,8 @@ async fn a_replay_that_breaks_down_says_when() {
         lines += 1;
         assert!(!told.to_string().contains("becomes Leader"), "as a failed assertion would");
     });
-    assert!(
-        matches!(&error, Err(ReplayError::BrokeDown { as_recorded: false, reason, .. }) if reason.contains("as a failed"))
-    );
+    let Err(ReplayError::BrokeDown { as_recorded: false, reason, .. }) = error else { panic!("{error:?}") };
+    assert!(reason.contains("as a failed"), "{reason}");
     assert!(lines > 3);
     node.stop().await;
     node.ended().await;
