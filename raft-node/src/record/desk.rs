@@ -63,7 +63,7 @@ pub enum ReplayError {
     /// The replica broke down, as one does that a failed assertion ends.
     #[error("the replica broke down at {} s: {reason}", at.as_micros() as f64 / 1e6)]
     BrokeDown {
-        /// Whether it had broken down in the same turn when it was recorded: then the replay did as it should.
+        /// Whether it broke down in the same turn when it was recorded: then the replay did as it should.
         as_recorded: bool,
         /// The time of the last event.
         at: Time,
