@@ -16,6 +16,8 @@ pub mod model;
 mod reads;
 mod sessions;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use alloc::boxed::Box;

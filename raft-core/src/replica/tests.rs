@@ -1,0 +1,179 @@
+//! What a replica owes its surroundings. Whole clusters are in `tests/scenarios/`.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::*;
+use crate::consensus::Standing;
+use crate::disk::DiskOp;
+use crate::entry::{Command, Entry, Payload};
+use crate::kv::{self, Store};
+use crate::log::{LogOptions, create};
+use crate::message::{Hello, Unwelcome};
+
+const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).unwrap()
+}
+
+fn at(millis: u64) -> Time {
+    Time::ZERO + Duration::from_millis(millis)
+}
+
+/// The disk of a member of these, which has met the others.
+fn stored(members: &[&str]) -> Stored {
+    let identity = Identity::new(node("n1"), Incarnation(1));
+    let (writer, _) = create(&identity, LogOptions::default());
+    let peers = members[1..].iter().map(|name| (node(name), Incarnation(1))).collect();
+    Stored { admitted: true, peers, ..Stored::fresh(identity, writer) }
+}
+
+fn start(members: &[&str], stored: Stored) -> Replica {
+    let configuration = Configuration::new(members.iter().map(|name| node(name)));
+    let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+    Replica::new(stored, Box::new(Store::new()), options)
+}
+
+/// Lets something happen and carries on for as long as the disk, which answers at once, has work.
+fn happens(replica: &mut Replica, now: Time, event: Event) -> Actions {
+    replica.step(now, event);
+    let mut all = Vec::new();
+    loop {
+        let actions = replica.drain();
+        let synced = actions.iter().filter_map(|action| match action {
+            Action::Disk(batch) if batch.sync => Some(batch.seq),
+            _ => None,
+        });
+        let answered = synced.max();
+        all.extend(actions);
+        let Some(seq) = answered else { return all };
+        replica.step(now, Event::Persisted(seq));
+    }
+}
+
+fn received(from: &str, message: Message) -> Event {
+    Event::Received { from: node(from), incarnation: Incarnation(1), message }
+}
+
+fn sends_hello(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Send { message: Message::Hello(_), .. }))
+}
+
+fn leading_alone() -> Replica {
+    let mut replica = start(&["n1"], stored(&["n1"]));
+    happens(&mut replica, at(300), Event::Tick);
+    assert_eq!(replica.consensus().role(), Role::Leader);
+    replica
+}
+
+fn entries(count: u64) -> Vec<Entry> {
+    let noop = |index| Entry { index: LogIndex(index), term: Term(1), payload: Payload::Noop };
+    (1..=count).map(noop).collect()
+}
+
+#[test]
+fn a_failed_leader_leads_no_more() {
+    let mut replica = leading_alone();
+    happens(&mut replica, at(301), Event::DiskFailed { reason: "broken".into() });
+    assert_eq!((replica.consensus().role(), replica.consensus().leader()), (Role::Follower, None));
+}
+
+#[test]
+fn the_first_leader_names_the_cluster() {
+    let mut replica = start(&["n1"], stored(&["n1"]));
+    assert_eq!(replica.consensus().cluster_id(), None);
+    let mut actions = happens(&mut replica, at(300), Event::Tick);
+    actions.extend(happens(&mut replica, at(301), Event::Tick));
+    let named = replica.consensus().cluster_id().expect("its first entry is applied");
+    let written = actions.iter().filter_map(|action| match action {
+        Action::Disk(batch) => batch.ops.iter().find_map(|op| match op {
+            DiskOp::Replace { content, .. } => Identity::decode(content).ok()?.cluster_id,
+            _ => None,
+        }),
+        _ => None,
+    });
+    assert_eq!(written.collect::<Vec<_>>(), [named]);
+}
+
+/// Requests are numbered from a random place on: half of all numbers lie ahead of it.
+#[test]
+fn the_numbers_of_requests_do_not_run_out() {
+    for seed in 0..64 {
+        let configuration = Configuration::new([node("n1")]);
+        let options = Options { configuration, timing: Timing::default(), seed, now: Time::ZERO };
+        let replica = Replica::new(stored(&["n1"]), Box::new(Store::new()), options);
+        assert!(
+            replica.reads.next_request.0 <= u64::MAX / 2 && replica.writes.next_request.0 <= u64::MAX / 2
+        );
+    }
+}
+
+#[test]
+fn who_is_no_member_is_no_peer() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    for stranger in ["n9", "n1"] {
+        let actions = happens(&mut replica, at(1), Event::Connected { peer: node(stranger) });
+        assert_eq!((actions, replica.consensus().connected().len()), (vec![], 0));
+    }
+}
+
+/// No heartbeat waits until a long log is applied, and nothing but the replica's own deadline reminds of the rest.
+#[test]
+fn a_long_log_is_applied_in_parts_without_a_pause() {
+    let (log, hard_state) = (EntryLog::new(entries(5000)), HardState { term: Term(1), voted_for: None });
+    let mut replica =
+        start(&MEMBERS, Stored { log, hard_state, commit_hint: LogIndex(5000), ..stored(&MEMBERS) });
+    assert_eq!(replica.deadline(), Time::ZERO);
+    replica.drain();
+    assert_eq!((replica.last_applied(), replica.deadline()), (LogIndex(4096), Time::ZERO));
+    replica.drain();
+    assert_eq!(replica.last_applied(), LogIndex(5000));
+    assert!(replica.deadline() > Time::ZERO, "nothing is left to do");
+}
+
+#[test]
+fn the_state_machine_can_be_asked_past_the_log() {
+    let mut replica = leading_alone();
+    let key = kv::Key::new("a").unwrap();
+    let value = kv::Value::Json(Bytes::from_static(b"1"));
+    let data = kv::Command::Set { key: key.clone(), value: value.clone() }.encode();
+    let command = Command { session: None, data };
+    happens(&mut replica, at(301), Event::Propose { token: Token(1), deadline: at(400), command });
+    let found = replica.query_machine(&kv::Query::Get { key }.encode());
+    let item = kv::Item { value, revision: LogIndex(2) };
+    assert_eq!(kv::QueryAnswer::decode(&found), kv::QueryAnswer::Item(Some(item)));
+}
+
+#[test]
+fn a_refusal_of_another_directory_is_not_of_this_one() {
+    for (shown, is_wiped) in [(Incarnation(1), true), (Incarnation(99), false)] {
+        let mut replica = start(&MEMBERS, Stored { admitted: false, ..stored(&MEMBERS) });
+        let reason = Unwelcome::OtherIncarnation { known: Incarnation(7), shown };
+        happens(&mut replica, at(1), received("n2", Message::Unwelcome(reason)));
+        let standing = replica.consensus().admission().standing();
+        assert_eq!(matches!(standing, Standing::Wiped { .. }), is_wiped, "{standing:?}");
+    }
+}
+
+#[test]
+fn who_has_introduced_itself_is_known_by_its_incarnation() {
+    let mut replica = start(&MEMBERS, Stored { peers: BTreeMap::new(), ..stored(&MEMBERS) });
+    assert_eq!(replica.consensus().admission().known(&node("n2")), None);
+    let hello = Message::Hello(Hello { cluster_id: None, members: MEMBERS.map(node).to_vec() });
+    let from_n2 = Event::Received { from: node("n2"), incarnation: Incarnation(5), message: hello };
+    happens(&mut replica, at(1), from_n2);
+    assert_eq!(replica.consensus().admission().known(&node("n2")), Some(Incarnation(5)));
+}
+
+#[test]
+fn nobody_is_introduced_to_a_peer_whose_stream_is_gone() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    let peer = node("n2");
+    assert!(sends_hello(&happens(&mut replica, at(1), Event::Connected { peer: peer.clone() })));
+    assert!(!sends_hello(&happens(&mut replica, at(250), Event::Tick)));
+    assert!(sends_hello(&happens(&mut replica, at(251), Event::Tick)), "it had no answer");
+    happens(&mut replica, at(252), Event::Disconnected { peer, process_died: false });
+    assert!(!sends_hello(&happens(&mut replica, at(900), Event::Tick)));
+}
