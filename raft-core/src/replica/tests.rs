@@ -177,3 +177,12 @@ fn nobody_is_introduced_to_a_peer_whose_stream_is_gone() {
     happens(&mut replica, at(252), Event::Disconnected { peer, process_died: false });
     assert!(!sends_hello(&happens(&mut replica, at(900), Event::Tick)));
 }
+
+/// In every build: going on could lose data (`consensus/invariants.rs`).
+#[test]
+#[should_panic(expected = "only what is in the log is committed")]
+fn a_replica_that_contradicts_itself_does_not_go_on() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    replica.consensus.commit_index = LogIndex(1);
+    replica.step(at(1), Event::Tick);
+}
