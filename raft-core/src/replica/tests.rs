@@ -10,7 +10,8 @@ use crate::disk::DiskOp;
 use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
-use crate::message::{Hello, Unwelcome};
+use crate::message::{AppendEntries, AppendReply, AppendResult, Hello, Round, Unwelcome, VoteReply};
+use crate::types::Applied;
 
 const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -66,6 +67,39 @@ fn leading_alone() -> Replica {
     happens(&mut replica, at(300), Event::Tick);
     assert_eq!(replica.consensus().role(), Role::Leader);
     replica
+}
+
+/// The leader of term 1, by the votes of n2.
+fn leading() -> Replica {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    happens(&mut replica, at(300), Event::Tick);
+    for pre_vote in [true, false] {
+        let vote = VoteReply { term: Term(1), pre_vote, refusal: None };
+        happens(&mut replica, at(300), received("n2", Message::VoteReply(vote)));
+    }
+    assert_eq!(replica.consensus().role(), Role::Leader);
+    replica
+}
+
+/// The follower of n2 in term 1.
+fn following() -> Replica {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    let append = AppendEntries {
+        term: Term(1),
+        prev_log_index: LogIndex::ZERO,
+        prev_log_term: Term(0),
+        entries: entries(1),
+        leader_commit: LogIndex(1),
+        round: Round(1),
+    };
+    happens(&mut replica, at(1), received("n2", Message::AppendEntries(append)));
+    assert_eq!(replica.consensus().leader(), Some(&node("n2")));
+    replica
+}
+
+fn matched(match_index: u64) -> Message {
+    let result = AppendResult::Matched { match_index: LogIndex(match_index) };
+    Message::AppendReply(AppendReply { term: Term(1), round: Round(0), result, applied: Applied::default() })
 }
 
 fn entries(count: u64) -> Vec<Entry> {
@@ -185,4 +219,33 @@ fn a_replica_that_contradicts_itself_does_not_go_on() {
     let mut replica = start(&MEMBERS, stored(&MEMBERS));
     replica.consensus.commit_index = LogIndex(1);
     replica.step(at(1), Event::Tick);
+}
+
+#[test]
+fn nobody_has_more_of_the_log_than_its_leader() {
+    let mut replica = leading();
+    happens(&mut replica, at(301), received("n3", matched(99)));
+    let progress = replica.consensus().leadership().expect("it leads").progress();
+    assert_eq!(progress[&node("n3")].match_index, LogIndex::ZERO);
+    assert_eq!(replica.consensus().commit_index(), LogIndex::ZERO);
+}
+
+#[test]
+fn a_follower_is_probed_until_its_log_is_known_to_match() {
+    let mut replica = leading();
+    happens(&mut replica, at(301), received("n3", matched(0)));
+    let progress = replica.consensus().leadership().expect("it leads").progress();
+    let is_probing = |name| Consensus::is_probing(&progress[&node(name)]);
+    assert_eq!((is_probing("n2"), is_probing("n3")), (true, false));
+}
+
+/// Dissertation §3.10: at its leader's word, in this term, and at nobody else's.
+#[test]
+fn only_the_leader_makes_a_server_stand_at_once() {
+    for (from, term, stands) in [("n2", 1, true), ("n3", 1, false), ("n2", 0, false), ("n2", 2, false)] {
+        let mut replica = following();
+        happens(&mut replica, at(2), received(from, Message::TimeoutNow { term: Term(term) }));
+        let is_candidate = replica.consensus().role() == Role::Candidate;
+        assert_eq!(is_candidate, stands, "{from} in term {term}");
+    }
 }
