@@ -10,7 +10,9 @@ use crate::disk::DiskOp;
 use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
-use crate::message::{AppendEntries, AppendReply, AppendResult, Hello, Round, Unwelcome, VoteReply};
+use crate::message::{
+    AppendEntries, AppendReply, AppendResult, Hello, RequestVote, Round, Unwelcome, VoteRefusal, VoteReply,
+};
 use crate::types::Applied;
 
 const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
@@ -247,5 +249,23 @@ fn only_the_leader_makes_a_server_stand_at_once() {
         happens(&mut replica, at(2), received(from, Message::TimeoutNow { term: Term(term) }));
         let is_candidate = replica.consensus().role() == Role::Candidate;
         assert_eq!(is_candidate, stands, "{from} in term {term}");
+    }
+}
+
+/// Dissertation §4.2.3: for as long as the shortest election timeout, and no longer.
+#[test]
+fn a_vote_is_refused_while_the_leader_was_just_heard() {
+    for (millis, is_refused) in [(150, true), (151, false)] {
+        let mut replica = following();
+        let (last_log_index, last_log_term) = (LogIndex(1), Term(1));
+        let request =
+            RequestVote { term: Term(2), last_log_index, last_log_term, pre_vote: false, transfer: false };
+        let actions = happens(&mut replica, at(millis), received("n3", Message::RequestVote(request)));
+        let refusal = actions.iter().find_map(|action| match action {
+            Action::Send { message: Message::VoteReply(reply), .. } => Some(reply.refusal.clone()),
+            _ => None,
+        });
+        let leader = is_refused.then(|| VoteRefusal::LeaderAlive { leader: node("n2") });
+        assert_eq!(refusal, Some(leader), "heard at 1 ms, asked at {millis} ms");
     }
 }
