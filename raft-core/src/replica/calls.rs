@@ -75,12 +75,14 @@ impl Replica {
             return;
         }
         let (durable, term) = (self.consensus.log.durable(), self.consensus.term());
+        let is_term_stored = self.is_stored(self.state_needed());
         for call in core::mem::take(&mut self.calls) {
             let reply = match &call.answer {
                 _ if !self.is_stored(call.needs) => None,
                 Pending::Ready(reply) => Some(reply.clone()),
+                // The answer speaks of another term than the call did: that one has to be durable too.
                 Pending::Entries(_, taken_in) if *taken_in != term => {
-                    Some(CallReply::Append { term, result: AppendResult::StaleTerm })
+                    is_term_stored.then_some(CallReply::Append { term, result: AppendResult::StaleTerm })
                 }
                 Pending::Entries(end, _) if *end <= durable => {
                     Some(CallReply::Append { term, result: AppendResult::Matched { match_index: *end } })
