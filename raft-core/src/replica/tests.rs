@@ -11,9 +11,10 @@ use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
 use crate::message::{
-    AppendEntries, AppendReply, AppendResult, Hello, RequestVote, Round, Unwelcome, VoteRefusal, VoteReply,
+    AppendEntries, AppendReply, AppendResult, Hello, RequestId, RequestVote, Round, Unwelcome, VoteRefusal,
+    VoteReply,
 };
-use crate::types::Applied;
+use crate::types::{Applied, StateHash};
 
 const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -100,8 +101,31 @@ fn following() -> Replica {
 }
 
 fn matched(match_index: u64) -> Message {
+    matched_and_applied(1, match_index, Applied::default())
+}
+
+fn matched_and_applied(term: u64, match_index: u64, applied: Applied) -> Message {
     let result = AppendResult::Matched { match_index: LogIndex(match_index) };
-    Message::AppendReply(AppendReply { term: Term(1), round: Round(0), result, applied: Applied::default() })
+    Message::AppendReply(AppendReply { term: Term(term), round: Round(0), result, applied })
+}
+
+fn propose(token: u64, deadline: Time) -> Event {
+    let key = kv::Key::new("a").unwrap();
+    let data = kv::Command::Delete { key }.encode();
+    Event::Propose { token: Token(token), deadline, command: Command { session: None, data } }
+}
+
+fn query(token: u64, deadline: Time) -> Event {
+    let query = kv::Query::Get { key: kv::Key::new("a").unwrap() }.encode();
+    Event::Query { token: Token(token), deadline, consistency: Consistency::Linearizable, query }
+}
+
+/// What a request was told, if it was.
+fn told(actions: &[Action], request: u64) -> Option<Reply> {
+    actions.iter().find_map(|action| match action {
+        Action::Answer { token: Token(token), reply } if *token == request => Some(reply.clone()),
+        _ => None,
+    })
 }
 
 fn entries(count: u64) -> Vec<Entry> {
@@ -268,4 +292,153 @@ fn a_vote_is_refused_while_the_leader_was_just_heard() {
         let leader = is_refused.then(|| VoteRefusal::LeaderAlive { leader: node("n2") });
         assert_eq!(refusal, Some(leader), "heard at 1 ms, asked at {millis} ms");
     }
+}
+
+#[test]
+fn who_would_be_one_too_many_is_told_at_once() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    let most = Clients::MAX as u64;
+    for token in 1..=most {
+        replica.step(at(1), if token % 2 == 0 { propose(token, at(100)) } else { query(token, at(100)) });
+    }
+    assert!(!replica.drain().iter().any(|action| matches!(action, Action::Answer { .. })));
+    let overloaded = Some(Reply::Refused(Refused::Overloaded));
+    assert_eq!(told(&happens(&mut replica, at(2), propose(most + 1, at(100))), most + 1), overloaded);
+    assert_eq!(told(&happens(&mut replica, at(2), query(most + 2, at(100))), most + 2), overloaded);
+}
+
+/// They are told that they had no effect, so they may have none later, and cost nothing any more.
+#[test]
+fn requests_whose_time_is_up_are_let_go_of() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    happens(&mut replica, at(1), propose(1, at(10)));
+    happens(&mut replica, at(1), query(2, at(10)));
+    assert_eq!((replica.writes.parked.len(), replica.reads.fresh.len(), replica.deadline()), (1, 1, at(10)));
+    let actions = happens(&mut replica, at(10), Event::Tick);
+    for token in [1, 2] {
+        assert_eq!(told(&actions, token), Some(Reply::Refused(Refused::NoLeader)));
+    }
+    assert_eq!((replica.writes.parked.len(), replica.reads.fresh.len()), (0, 0));
+}
+
+#[test]
+fn states_are_compared_within_one_leadership() {
+    let mut replica = leading();
+    happens(&mut replica, at(301), received("n2", matched(1)));
+    assert_eq!(replica.last_applied(), LogIndex(1));
+    let ours = Applied { index: LogIndex(1), hash: replica.applied_hash() };
+    let theirs = Applied { index: LogIndex(1), hash: StateHash(7) };
+
+    happens(&mut replica, at(302), received("n3", matched_and_applied(0, 1, theirs)));
+    assert_eq!(replica.differing_peers(), [], "what an earlier term knew");
+    happens(&mut replica, at(303), received("n2", matched_and_applied(1, 1, ours)));
+    happens(&mut replica, at(303), received("n3", matched_and_applied(1, 1, theirs)));
+    assert_eq!(replica.differing_peers(), [(node("n3"), LogIndex(1))]);
+    assert_eq!(
+        (replica.agreed_index(&node("n2")), replica.agreed_index(&node("n3"))),
+        (LogIndex(1), LogIndex(0))
+    );
+
+    happens(&mut replica, at(700), Event::Tick);
+    assert_eq!(replica.consensus().role(), Role::Follower, "no majority was heard");
+    assert_eq!(replica.differing_peers(), []);
+    assert_eq!(replica.agreed_index(&node("n2")), LogIndex::ZERO);
+}
+
+fn read_indexes(actions: &[Action]) -> Vec<RequestId> {
+    let asked = actions.iter().filter_map(|action| match action {
+        Action::Send { message: Message::ReadIndex { request }, .. } => Some(*request),
+        _ => None,
+    });
+    asked.collect()
+}
+
+/// Dissertation §6.4: reads may be repeated without harm. The replica's deadline brings it back in time.
+#[test]
+fn a_follower_asks_again_where_its_leader_cannot_tell_or_is_silent() {
+    let mut replica = following();
+    happens(&mut replica, at(2), Event::Connected { peer: node("n2") });
+    happens(&mut replica, at(2), received("n2", Message::Welcome { known: Incarnation(1) }));
+    happens(&mut replica, at(101), Event::Tick);
+    let asked = read_indexes(&happens(&mut replica, at(101), query(1, at(900))));
+    assert_eq!(asked.len(), 1);
+
+    let request = asked[0];
+    let actions =
+        happens(&mut replica, at(102), received("n2", Message::ReadIndexReply { request, index: None }));
+    assert_eq!(read_indexes(&actions), [], "it has just said no");
+    let again = at(102) + Duration::from_micros(12_500);
+    assert_eq!(replica.deadline(), again);
+    assert_eq!(read_indexes(&happens(&mut replica, at(114), Event::Tick)), []);
+    let next = RequestId(request.0 + 1);
+    assert_eq!(read_indexes(&happens(&mut replica, again, Event::Tick)), [next]);
+
+    let heard = AppendEntries {
+        term: Term(1),
+        prev_log_index: LogIndex(1),
+        prev_log_term: Term(1),
+        entries: vec![],
+        leader_commit: LogIndex(1),
+        round: Round(2),
+    };
+    happens(&mut replica, at(200), received("n2", Message::AppendEntries(heard)));
+    let give_up = again + Duration::from_millis(150);
+    assert_eq!(replica.deadline(), give_up);
+    assert_eq!(read_indexes(&happens(&mut replica, at(264), Event::Tick)), []);
+    assert_eq!(read_indexes(&happens(&mut replica, give_up, Event::Tick)).len(), 1);
+}
+
+#[test]
+fn a_leader_takes_so_many_reads_of_its_peers_and_no_more() {
+    let mut replica = leading();
+    let mut refused = Vec::new();
+    for number in 1..=Clients::MAX as u64 + 1 {
+        replica.step(at(301), received("n2", Message::ReadIndex { request: RequestId(number) }));
+    }
+    for action in replica.drain() {
+        if let Action::Send { message: Message::ReadIndexReply { request, index }, .. } = action {
+            refused.push((request.0, index));
+        }
+    }
+    assert_eq!(refused, [(Clients::MAX as u64 + 1, None)]);
+}
+
+/// The stream that would have brought the answer is gone: the next one may.
+#[test]
+fn a_follower_asks_again_over_a_new_stream() {
+    let mut replica = following();
+    for peer in ["n2", "n3"] {
+        happens(&mut replica, at(2), Event::Connected { peer: node(peer) });
+    }
+    assert_eq!(read_indexes(&happens(&mut replica, at(3), query(1, at(900)))).len(), 1);
+    for (peer, asks_again) in [("n3", false), ("n2", true)] {
+        let gone = Event::Disconnected { peer: node(peer), process_died: false };
+        assert_eq!(read_indexes(&happens(&mut replica, at(4), gone)), [], "{peer}");
+        let asked = read_indexes(&happens(&mut replica, at(5), Event::Connected { peer: node(peer) }));
+        assert_eq!(!asked.is_empty(), asks_again, "{peer}");
+    }
+}
+
+/// Its round proves nothing any more: its own clients' reads go to the new leader, a peer's goes back.
+#[test]
+fn who_leads_no_more_confirms_no_reads() {
+    let mut replica = leading();
+    happens(&mut replica, at(301), Event::Connected { peer: node("n2") });
+    happens(&mut replica, at(301), received("n2", matched(1)));
+    let request = RequestId(77);
+    replica.step(at(302), received("n3", Message::ReadIndex { request }));
+    happens(&mut replica, at(302), query(1, at(900)));
+    assert!(replica.reads.round.is_some());
+    let append = AppendEntries {
+        term: Term(2),
+        prev_log_index: LogIndex(1),
+        prev_log_term: Term(1),
+        entries: vec![],
+        leader_commit: LogIndex(1),
+        round: Round(1),
+    };
+    let actions = happens(&mut replica, at(303), received("n2", Message::AppendEntries(append)));
+    assert_eq!(read_indexes(&actions).len(), 1);
+    let no = Message::ReadIndexReply { request, index: None };
+    assert!(actions.contains(&Action::Send { to: node("n3"), message: no }));
 }
