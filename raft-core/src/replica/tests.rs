@@ -442,3 +442,20 @@ fn who_leads_no_more_confirms_no_reads() {
     let no = Message::ReadIndexReply { request, index: None };
     assert!(actions.contains(&Action::Send { to: node("n3"), message: no }));
 }
+
+#[test]
+fn an_idle_disk_gets_the_commit_index_once() {
+    let mut replica = leading_alone();
+    assert_eq!(replica.deadline(), at(400));
+    let batches = |actions: Actions| {
+        let synced = actions.into_iter().filter_map(|action| match action {
+            Action::Disk(batch) => Some(batch.sync),
+            _ => None,
+        });
+        synced.collect::<Vec<_>>()
+    };
+    assert_eq!(batches(happens(&mut replica, at(399), Event::Tick)), []);
+    assert_eq!(batches(happens(&mut replica, at(400), Event::Tick)), [false]);
+    assert_eq!(replica.deadline(), Time::from_micros(u64::MAX), "nothing is left to do");
+    assert_eq!(batches(happens(&mut replica, at(9000), Event::Tick)), []);
+}
