@@ -446,7 +446,8 @@ fn who_leads_no_more_confirms_no_reads() {
 #[test]
 fn an_idle_disk_gets_the_commit_index_once() {
     let mut replica = leading_alone();
-    assert_eq!(replica.deadline(), at(400));
+    happens(&mut replica, at(301), Event::Tick);
+    assert_eq!(replica.deadline(), at(401));
     let batches = |actions: Actions| {
         let synced = actions.into_iter().filter_map(|action| match action {
             Action::Disk(batch) => Some(batch.sync),
@@ -454,8 +455,8 @@ fn an_idle_disk_gets_the_commit_index_once() {
         });
         synced.collect::<Vec<_>>()
     };
-    assert_eq!(batches(happens(&mut replica, at(399), Event::Tick)), []);
-    assert_eq!(batches(happens(&mut replica, at(400), Event::Tick)), [false]);
+    assert_eq!(batches(happens(&mut replica, at(400), Event::Tick)), []);
+    assert_eq!(batches(happens(&mut replica, at(401), Event::Tick)), [false]);
     assert_eq!(replica.deadline(), Time::from_micros(u64::MAX), "nothing is left to do");
     assert_eq!(batches(happens(&mut replica, at(9000), Event::Tick)), []);
 }
