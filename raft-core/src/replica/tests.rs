@@ -11,8 +11,8 @@ use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
 use crate::message::{
-    AppendEntries, AppendReply, AppendResult, Hello, RequestId, RequestVote, Round, Unwelcome, VoteRefusal,
-    VoteReply,
+    AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, RequestId, RequestVote, Round,
+    Unwelcome, VoteRefusal, VoteReply,
 };
 use crate::types::{Applied, StateHash};
 
@@ -459,4 +459,60 @@ fn an_idle_disk_gets_the_commit_index_once() {
     assert_eq!(batches(happens(&mut replica, at(401), Event::Tick)), [false]);
     assert_eq!(replica.deadline(), Time::from_micros(u64::MAX), "nothing is left to do");
     assert_eq!(batches(happens(&mut replica, at(9000), Event::Tick)), []);
+}
+
+fn forwards(actions: &[Action]) -> Vec<RequestId> {
+    let handed_on = actions.iter().filter_map(|action| match action {
+        Action::Send { message: Message::Forward { request, .. }, .. } => Some(*request),
+        _ => None,
+    });
+    handed_on.collect()
+}
+
+/// The replica's deadline brings it back in time.
+#[test]
+fn a_write_is_handed_on_again_where_its_leader_does_not_lead() {
+    let mut replica = following();
+    happens(&mut replica, at(2), Event::Connected { peer: node("n2") });
+    happens(&mut replica, at(2), received("n2", Message::Welcome { known: Incarnation(1) }));
+    happens(&mut replica, at(101), Event::Tick);
+    let asked = forwards(&happens(&mut replica, at(101), propose(1, at(900))));
+    assert_eq!(asked.len(), 1);
+
+    let (request, outcome) = (asked[0], ForwardOutcome::NotLeader);
+    let actions = happens(&mut replica, at(102), received("n2", Message::ForwardReply { request, outcome }));
+    assert_eq!(forwards(&actions), [], "it has just said no");
+    let again = at(102) + Duration::from_micros(12_500);
+    assert_eq!(replica.deadline(), again);
+    assert_eq!(forwards(&happens(&mut replica, at(114), Event::Tick)), []);
+    assert_eq!(forwards(&happens(&mut replica, again, Event::Tick)), [RequestId(request.0 + 1)]);
+    assert!(replica.deadline() > again + Duration::from_millis(12), "nothing waits for the next try");
+}
+
+#[test]
+fn what_a_leader_has_not_applied_is_bounded_in_bytes() {
+    let mut replica = leading();
+    let data = Bytes::from(vec![0; (1 << 20) - Entry::OVERHEAD]);
+    for token in 1..=65 {
+        let command = Command { session: None, data: data.clone() };
+        replica.step(at(301), Event::Propose { token: Token(token), deadline: at(900), command });
+    }
+    let refused: Vec<Action> =
+        replica.actions.iter().filter(|action| matches!(action, Action::Answer { .. })).cloned().collect();
+    let reply = Reply::Refused(Refused::Overloaded);
+    assert_eq!(refused, [Action::Answer { token: Token(65), reply }], "64 MiB, and one more");
+}
+
+#[test]
+fn what_a_leader_has_applied_counts_no_more() {
+    let mut replica = leading_alone();
+    for token in 1..=3 {
+        replica.step(at(301), propose(token, at(900)));
+    }
+    assert!(replica.writes.appended_bytes > 0);
+    let actions = happens(&mut replica, at(301), Event::Tick);
+    for token in 1..=3 {
+        assert!(matches!(told(&actions, token), Some(Reply::Done(_))));
+    }
+    assert_eq!((replica.writes.appended_bytes, replica.writes.appended.len()), (0, 0));
 }
