@@ -329,8 +329,6 @@ fn states_are_compared_within_one_leadership() {
     let ours = Applied { index: LogIndex(1), hash: replica.applied_hash() };
     let theirs = Applied { index: LogIndex(1), hash: StateHash(7) };
 
-    happens(&mut replica, at(302), received("n3", matched_and_applied(0, 1, theirs)));
-    assert_eq!(replica.differing_peers(), [], "what an earlier term knew");
     happens(&mut replica, at(303), received("n2", matched_and_applied(1, 1, ours)));
     happens(&mut replica, at(303), received("n3", matched_and_applied(1, 1, theirs)));
     assert_eq!(replica.differing_peers(), [(node("n3"), LogIndex(1))]);
@@ -338,6 +336,10 @@ fn states_are_compared_within_one_leadership() {
         (replica.agreed_index(&node("n2")), replica.agreed_index(&node("n3"))),
         (LogIndex(1), LogIndex(0))
     );
+
+    happens(&mut replica, at(304), received("n3", matched_and_applied(0, 1, ours)));
+    assert_eq!(replica.differing_peers(), [(node("n3"), LogIndex(1))], "an answer of an earlier term");
+    assert_eq!(replica.agreed_index(&node("n2")), LogIndex(1), "likewise");
 
     happens(&mut replica, at(700), Event::Tick);
     assert_eq!(replica.consensus().role(), Role::Follower, "no majority was heard");
@@ -505,14 +507,30 @@ fn what_a_leader_has_not_applied_is_bounded_in_bytes() {
 
 #[test]
 fn what_a_leader_has_applied_counts_no_more() {
-    let mut replica = leading_alone();
-    for token in 1..=3 {
-        replica.step(at(301), propose(token, at(900)));
+    for count in [1, 3] {
+        let mut replica = leading_alone();
+        for token in 1..=count {
+            replica.step(at(301), propose(token, at(900)));
+        }
+        assert!(replica.writes.appended_bytes > 0);
+        let actions = happens(&mut replica, at(301), Event::Tick);
+        for token in 1..=count {
+            assert!(matches!(told(&actions, token), Some(Reply::Done(_))));
+        }
+        assert_eq!((replica.writes.appended_bytes, replica.writes.appended.len()), (0, 0));
     }
-    assert!(replica.writes.appended_bytes > 0);
-    let actions = happens(&mut replica, at(301), Event::Tick);
-    for token in 1..=3 {
-        assert!(matches!(told(&actions, token), Some(Reply::Done(_))));
-    }
-    assert_eq!((replica.writes.appended_bytes, replica.writes.appended.len()), (0, 0));
+}
+
+#[test]
+fn who_has_diverged_can_say_how() {
+    let mut replica = following();
+    assert_eq!((replica.last_applied(), replica.diverged()), (LogIndex(1), None));
+    let (ours, theirs) = (replica.applied_hash(), StateHash(7));
+    let at_one = |hash| Message::Diverged { term: Term(1), at: Applied { index: LogIndex(1), hash } };
+    happens(&mut replica, at(2), received("n2", at_one(ours)));
+    assert_eq!((replica.failed(), replica.diverged()), (None, None), "it is in order");
+    happens(&mut replica, at(3), received("n2", at_one(theirs)));
+    let divergence = Divergence { index: LogIndex(1), ours, theirs, peers: vec![node("n2")] };
+    assert_eq!(replica.failed(), Some(alloc::format!("{divergence}").as_str()));
+    assert_eq!(replica.diverged(), Some(&divergence));
 }
