@@ -179,7 +179,7 @@ fn who_is_no_member_is_no_peer() {
     }
 }
 
-/// No heartbeat waits until a long log is applied, and nothing but the replica's own deadline reminds of the rest.
+/// No heartbeat waits until a long log is applied, and only the replica's own deadline reminds of the rest.
 #[test]
 fn a_long_log_is_applied_in_parts_without_a_pause() {
     let (log, hard_state) = (EntryLog::new(entries(5000)), HardState { term: Term(1), voted_for: None });

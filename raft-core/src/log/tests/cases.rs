@@ -199,6 +199,17 @@ fn a_new_log_begins_with_a_hard_state_and_nothing_else() {
 }
 
 #[test]
+fn segments_are_as_long_as_they_are_told_to_be() {
+    let length = |options| match &create(&identity(), options).1[0] {
+        DiskOp::Prepare { size, .. } => *size,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(length(LogOptions::default()), 16 << 20);
+    let told = [1024, 1025, 0].map(|segment_size| length(LogOptions { segment_size }));
+    assert_eq!(told, [1024, 1032, LogOptions::MIN_SEGMENT_SIZE]);
+}
+
+#[test]
 fn a_writer_knows_how_much_is_durable() {
     let (_, mut writer) = created();
     let (frame, _) = writer.append(&[Record::Admitted]);
