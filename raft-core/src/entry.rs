@@ -127,3 +127,50 @@ impl TryFrom<Bytes> for ClientId {
         if valid { Ok(ClientId(name)) } else { Err(InvalidClientId) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn client_ids_follow_the_contract() {
+        for good in [&b"a"[..], b" ~", &[b'x'; 128]] {
+            assert_eq!(ClientId::new(good).map(|id| id.as_bytes().to_vec()), Ok(good.to_vec()));
+        }
+        for bad in [&b""[..], b"a\n", b"\x7f", "\u{e9}".as_bytes(), &[b'x'; 129]] {
+            assert_eq!(ClientId::new(bad), Err(InvalidClientId), "{bad:?}");
+        }
+    }
+
+    /// Flow control and batches count costs: they are what an entry takes, within 64 bytes.
+    #[test]
+    fn a_cost_is_near_what_is_written() {
+        let command = |client: Option<usize>, data: usize| {
+            let sequence = Sequence::Number { number: 1 << 40, answered_below: 1 << 40 };
+            let client = client.map(|length| ClientId::new(&vec![b'c'; length]).unwrap());
+            let session = client.map(|client| SessionStep { client, sequence });
+            Payload::Command(Command { session, data: Bytes::from(vec![1; data]) })
+        };
+        let genesis = |members: usize| {
+            let named = |n| NodeId::new(&format!("{n:064}")).unwrap();
+            let cluster_id = ClusterId(u128::MAX);
+            Payload::Genesis(Genesis { cluster_id, members: (0..members).map(named).collect() })
+        };
+        let mut payloads = vec![Payload::Noop, genesis(1), genesis(3), genesis(7)];
+        for data in [0, 1, 1000] {
+            payloads.extend([command(None, data), command(Some(1), data), command(Some(128), data)]);
+        }
+        for payload in payloads {
+            let entry = Entry { index: LogIndex(1 << 40), term: Term(1 << 20), payload };
+            let written = postcard::to_allocvec(&entry).unwrap().len();
+            assert!(
+                entry.cost().abs_diff(written) <= 64,
+                "{} of {entry:?}, which takes {written}",
+                entry.cost()
+            );
+        }
+    }
+}

@@ -250,3 +250,42 @@ pub enum ForwardOutcome {
     /// It may or may not take effect: the receiver lost leadership with the command in its log.
     Unknown,
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// By this a term that nobody may carry is refused, whatever brings it.
+    #[test]
+    fn no_message_hides_its_term() {
+        let (term, round, applied, index) = (Term(7), Round(1), Applied::default(), LogIndex(3));
+        let request = RequestVote {
+            term,
+            last_log_index: index,
+            last_log_term: Term(2),
+            pre_vote: false,
+            transfer: false,
+        };
+        let append = AppendEntries {
+            term,
+            prev_log_index: index,
+            prev_log_term: Term(2),
+            entries: vec![],
+            leader_commit: index,
+            round,
+        };
+        for message in [
+            Message::RequestVote(request),
+            Message::VoteReply(VoteReply { term, pre_vote: false, refusal: None }),
+            Message::AppendEntries(append),
+            Message::AppendReply(AppendReply { term, round, result: AppendResult::StaleTerm, applied }),
+            Message::TimeoutNow { term },
+            Message::Diverged { term, at: applied },
+        ] {
+            assert_eq!(message.term(), Some(term), "{message:?}");
+        }
+        assert_eq!(Message::Welcome { known: Incarnation(7) }.term(), None);
+    }
+}

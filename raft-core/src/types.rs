@@ -223,4 +223,10 @@ mod tests {
         assert_eq!(late, Time::from_micros(u64::MAX));
         assert_eq!(Time::ZERO.since(late), Duration::ZERO);
     }
+
+    #[test]
+    fn time_counts_microseconds() {
+        let time = Time::ZERO + Duration::from_millis(3);
+        assert_eq!((time.as_micros(), Time::from_micros(3000)), (3000, time));
+    }
 }

@@ -18,8 +18,8 @@ impl Consensus {
         };
         let stored_by_majority = self.configuration.reached_by_majority(stored);
         let of_this_term = self.log.term_at(stored_by_majority) == Some(self.term());
-        if stored_by_majority > self.commit_index && (of_this_term || seeded::is(Bug::CommitOldTerm)) {
-            self.commit_index = stored_by_majority;
+        if of_this_term || seeded::is(Bug::CommitOldTerm) {
+            self.commit_index = self.commit_index.max(stored_by_majority);
         }
     }
 

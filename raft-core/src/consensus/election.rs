@@ -146,7 +146,7 @@ impl Consensus {
     pub(crate) fn peer_disconnected(&mut self, peer: &NodeId, process_died: bool) {
         self.connected.remove(peer);
         self.admission.disconnected(peer);
-        if !process_died || self.role() == Role::Leader || self.leader() != Some(peer) {
+        if !process_died || self.leader() != Some(peer) {
             return;
         }
         let rank = self.configuration.voters().filter(|id| *id != peer).position(|id| *id == self.id);

@@ -119,10 +119,9 @@ fn is_well_formed(append: &AppendEntries) -> bool {
         return false;
     }
     let mut previous = (append.prev_log_index, append.prev_log_term);
-    let fits = append.entries.iter().all(|entry| {
+    append.entries.iter().all(|entry| {
         let fits = entry.index == previous.0.next() && entry.term >= previous.1 && entry.term <= append.term;
         previous = (entry.index, entry.term);
         fits
-    });
-    fits && (append.prev_log_index > LogIndex::ZERO || append.prev_log_term == Term(0))
+    })
 }

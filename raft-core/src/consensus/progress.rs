@@ -189,6 +189,38 @@ mod tests {
     }
 
     #[test]
+    fn the_window_holds_what_was_not_answered() {
+        let third = InFlight::MAX_BYTES / 3;
+        let mut progress = replicating(1, 2);
+        progress.matched(LogIndex(1));
+        for index in [2, 3, 4] {
+            assert!(progress.may_send(), "before {index}");
+            progress.sent(LogIndex(index), third + 1);
+        }
+        assert!(!progress.may_send());
+        for index in [5, 6, 7] {
+            progress.matched(LogIndex(index - 3));
+            assert!(progress.may_send(), "before {index}");
+            progress.sent(LogIndex(index), third + 1);
+            assert!(!progress.may_send(), "after {index}");
+        }
+        progress.matched(LogIndex(7));
+        progress.sent(LogIndex(8), InFlight::MAX_BYTES - 1);
+        assert!(progress.may_send(), "one byte is left");
+        progress.sent(LogIndex(9), 1);
+        assert!(!progress.may_send(), "exactly full");
+    }
+
+    #[test]
+    fn an_answer_that_comes_twice_is_no_news() {
+        let mut progress = replicating(3, 9);
+        assert!(progress.matched(LogIndex(5)));
+        assert!(!progress.matched(LogIndex(5)));
+        assert!(!progress.matched(LogIndex(4)));
+        assert_eq!(progress.match_index, LogIndex(5));
+    }
+
+    #[test]
     fn a_new_connection_starts_over_from_the_match() {
         let mut progress = replicating(3, 9);
         progress.reconnected();

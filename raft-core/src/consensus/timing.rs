@@ -55,3 +55,29 @@ impl Timing {
         if fits { Ok(()) } else { Err(InvalidTiming { min, max, heartbeat }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_fit_twice_into_the_shortest_timeout_and_timeouts_are_spread() {
+        let fits = |min, max, heartbeat| {
+            let micros = |millis: f64| Duration::from_micros((millis * 1000.0) as u64);
+            let timing = Timing {
+                election_timeout_min: micros(min),
+                election_timeout_max: micros(max),
+                heartbeat_interval: micros(heartbeat),
+            };
+            timing.validate().is_ok()
+        };
+        assert!(Timing::default().validate().is_ok());
+        assert!(fits(2.0, 2.001, 1.0), "the least of everything");
+        assert!(!fits(2.0, 2.001, 0.999), "a shorter heartbeat");
+        assert!(!fits(1.999, 2.001, 1.0), "a timeout that holds no two heartbeats");
+        assert!(!fits(2.0, 2.0, 1.0), "timeouts that are all alike");
+        assert!(!fits(3.0, 2.0, 1.0), "a range upside down");
+        assert!(fits(59_999.0, 60_000.0, 50.0), "a minute");
+        assert!(!fits(59_999.0, 60_000.001, 50.0), "more than a minute");
+    }
+}

@@ -253,6 +253,30 @@ mod tests {
         assert_eq!(names(&store, "b/", None, 2), (vec!["b/1".into(), "b/2".into()], true));
         assert_eq!(names(&store, "b/", Some("b/2"), 2), (vec!["b/3".into()], false));
         assert_eq!(names(&store, "b/", Some("a"), 9).0.len(), 3, "an `after` before the prefix is no bound");
+        assert_eq!(names(&store, "b/", Some("0"), 9).0.len(), 3, "nor where other keys lie between");
         assert_eq!(names(&store, "", None, 0), (vec![], true));
+        assert_eq!(store.list("b/", None, 1, false).keys, 5, "of the whole store");
+    }
+
+    /// Whoever asks for everything gets it in pieces that fit into memory.
+    #[test]
+    fn a_page_ends_after_so_many_bytes() {
+        let mut store = Store::new();
+        let value = Value::Bytes(vec![0; 3 << 20].into());
+        for (index, name) in ["aa", "bb", "cc", "dd"].into_iter().enumerate() {
+            run(&mut store, index as u64 + 1, &Command::Set { key: key(name), value: value.clone() });
+        }
+        let page = store.list("", None, 10, true);
+        assert_eq!((page.entries.len(), page.more), (3, true), "9 MiB of values");
+        let page = store.list("", None, 10, false);
+        assert_eq!((page.entries.len(), page.more), (4, false), "only what is asked for counts");
+
+        let mut store = Store::new();
+        let whole = Store::PAGE_BYTES / Key::MAX_LEN;
+        for n in 0..=whole {
+            set(&mut store, n as u64 + 1, &alloc::format!("{n:04096}"), "1");
+        }
+        let page = store.list("", None, u32::MAX, false);
+        assert_eq!((page.entries.len(), page.more), (whole, true), "8 MiB of keys");
     }
 }

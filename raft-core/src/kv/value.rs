@@ -101,3 +101,28 @@ pub struct Item {
     /// The log index at which the key last changed.
     pub revision: LogIndex,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_follow_the_contract() {
+        for good in ["a", "\u{e9}", &"k".repeat(4096)] {
+            assert_eq!(Key::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", &"k".repeat(4097)] {
+            assert_eq!(Key::new(bad), Err(InvalidKey { length: bad.len() }));
+        }
+    }
+
+    #[test]
+    fn a_value_is_as_long_as_its_bytes() {
+        for length in [0, 1, 5] {
+            let bytes = Bytes::from(alloc::vec![b'1'; length]);
+            for value in [Value::Json(bytes.clone()), Value::Bytes(bytes)] {
+                assert_eq!((value.len(), value.is_empty()), (length, length == 0));
+            }
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub mod model;
 mod reads;
 mod sessions;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use alloc::boxed::Box;
@@ -193,12 +195,12 @@ impl Replica {
                 self.forget_comparison_with(&peer);
                 self.consensus.peer_connected(&peer);
             }
-            Event::Disconnected { peer, process_died } if self.is_peer(&peer) => {
+            Event::Connected { .. } => {}
+            Event::Disconnected { peer, process_died } => {
                 self.consensus.peer_disconnected(&peer, process_died);
                 self.forget_forwards_to(&peer);
                 self.retry_reads_asked_of(&peer);
             }
-            Event::Connected { .. } | Event::Disconnected { .. } => {}
             Event::Called { token, from, call } => self.call(token, &from, call),
             Event::Persisted(seq) => self.persisted(seq),
             Event::DiskFailed { .. } if seeded::is(Bug::DiskFailureIgnored) => {

@@ -227,11 +227,19 @@ mod tests {
     fn a_client_that_reports_no_answers_costs_bounded_memory() {
         let mut sessions = Sessions::new();
         run(&mut sessions, 1, &step("c", Sequence::Open), "");
-        for n in 1..=MAX_ANSWERS as u64 + 5 {
+        let most = MAX_ANSWERS as u64;
+        for n in 1..=most {
             run(&mut sessions, n + 1, &step("c", number(n, 1)), "x");
         }
-        let late = run(&mut sessions, 9999, &step("c", number(3, 1)), "x");
+        assert_eq!(
+            run(&mut sessions, 5000, &step("c", number(1, 1)), "x"),
+            answer(2, "x"),
+            "the first of all"
+        );
+        run(&mut sessions, 5001, &step("c", number(most + 1, 1)), "x");
+        let late = run(&mut sessions, 5002, &step("c", number(1, 1)), "x");
         assert_eq!(late.result, CommandResult::SequenceReused, "forgotten, and not executed again");
+        assert_eq!(run(&mut sessions, 5003, &step("c", number(2, 1)), "x"), answer(3, "x"));
     }
 
     #[test]

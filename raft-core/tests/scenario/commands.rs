@@ -26,6 +26,7 @@
 //! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
 //! | `compared n1` | prints what a leader knows of its followers' states |
+//! | `votes n1` | prints who would vote for it, and who refused last time and why |
 //!
 //! Writes take `key=` or `session= number= below=`, and `within=` and `times=`. `quietly` before a command
 //! keeps its output back.
@@ -80,6 +81,7 @@ impl<'a> Words<'a> {
 
     fn number(&self, name: &str) -> Result<Option<u64>, String> {
         let parse = |text: &&str| match *text {
+            "max" => Ok(Term::MAX.0),
             "max+1" => Ok(Term::MAX.0 + 1),
             "last" => Ok(u64::MAX),
             text => number(text),
@@ -490,6 +492,7 @@ impl Story {
                     (_, None) => format!("{id} is down"),
                     ("state", Some(replica)) => format!("{id} {}", show::state(replica)),
                     ("compared", Some(replica)) => format!("{id} {}", show::compared(replica)),
+                    ("votes", Some(replica)) => format!("{id} {}", show::votes(replica)),
                     ("log" | "terms", Some(replica)) => {
                         let log = replica.consensus().log();
                         let entries: Vec<Entry> =

@@ -13,6 +13,7 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
             "calls_documented",
         ],
     ),
+    ("§5.1", "an answer speaks of no term that is not stored", &["calls_outlived_by_the_term"]),
     (
         "§5.1",
         "a majority of all members, no fewer",
@@ -36,6 +37,7 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
             "admission_wiped_minority",
             "admission_witness_must_store",
             "admission_old_welcome",
+            "admission_two_lives",
         ],
     ),
     (

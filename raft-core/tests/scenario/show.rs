@@ -257,6 +257,17 @@ pub(crate) fn compared(replica: &Replica) -> String {
     known.join(", ")
 }
 
+/// What an operator is told of a server that finds no majority.
+pub(crate) fn votes(replica: &Replica) -> String {
+    let consensus = replica.consensus();
+    let list = |of: Vec<String>| if of.is_empty() { "none".to_owned() } else { of.join(", ") };
+    let voters = consensus.configuration().voters();
+    let granted = voters.filter(|id| consensus.has_vote_of(id)).map(NodeId::to_string).collect();
+    let refusals = consensus.vote_refusals();
+    let refused = refusals.iter().map(|(id, reason)| format!("{id} ({reason})")).collect();
+    format!("has the votes of: {}; is refused by: {}", list(granted), list(refused))
+}
+
 /// What a restart would find.
 pub(crate) fn durable(found: &Recovered) -> String {
     let vote = found.hard_state.voted_for.as_ref().map_or("none", NodeId::as_str);

@@ -8,8 +8,10 @@ use alloc::vec::Vec;
 use super::disk::TornDisk;
 use super::{Model, OPTIONS, entry, identity, node, recover_any, recover_found};
 use crate::disk::DiskOp;
-use crate::log::format::{SegmentHeader, checksum};
+use crate::log::format::{FrameHeader, FrameSeq, Place, SegmentHeader, checksum};
 use crate::log::recovery::read;
+use crate::log::standing::Standing;
+use crate::log::writer::End;
 use crate::log::{
     Identity, LogOptions, Record, Recovery, RecoveryError, SegmentNumber, Writer, create, recover,
 };
@@ -170,6 +172,62 @@ fn the_next_segment_is_prepared_once_the_one_in_use_is_half_full() {
     assert_eq!(prepared[0].0, 4);
 }
 
+/// A batch that fills the prepared segment to the last byte still fits.
+#[test]
+fn a_segment_is_prepared_again_only_where_it_is_too_short() {
+    let (mut exact, mut longer) = (0, 0);
+    for size in 1700..2100 {
+        let (_, mut writer) = created();
+        let (_, ops) = writer.append(&[entry(1, 1, vec![0; 1200])]);
+        assert!(matches!(ops[1], DiskOp::Prepare { size: 2048, .. }), "{ops:?}");
+        let (_, ops) = writer.append(&[entry(2, 1, vec![0; size])]);
+        let again = matches!(&ops[0], DiskOp::Prepare { file, .. } if file.ends_with("2"));
+        let write = ops.iter().find_map(|op| match op {
+            DiskOp::Write { offset, data, .. } => Some((*offset, data.len())),
+            _ => None,
+        });
+        let (offset, length) = write.expect("a frame");
+        assert_eq!((offset, again), (64, 64 + length > 2048), "{length} bytes");
+        exact += u32::from(64 + length == 2048);
+        longer += u32::from(again);
+    }
+    assert!(exact > 0 && longer > 0);
+}
+
+#[test]
+fn a_new_log_begins_with_a_hard_state_and_nothing_else() {
+    assert_eq!(Standing::default().records(), [Record::HardState(HardState::default())]);
+}
+
+#[test]
+fn segments_are_as_long_as_they_are_told_to_be() {
+    let length = |options| match &create(&identity(), options).1[0] {
+        DiskOp::Prepare { size, .. } => *size,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(length(LogOptions::default()), 16 << 20);
+    let told = [1024, 1025, 0].map(|segment_size| length(LogOptions { segment_size }));
+    assert_eq!(told, [1024, 1032, LogOptions::MIN_SEGMENT_SIZE]);
+}
+
+#[test]
+fn a_writer_knows_how_much_is_durable() {
+    let (_, mut writer) = created();
+    let (frame, _) = writer.append(&[Record::Admitted]);
+    assert_eq!((writer.last_frame(), writer.durable_frame()), (FrameSeq(1), FrameSeq(0)));
+    writer.note_durable(frame);
+    assert_eq!(writer.durable_frame(), FrameSeq(1));
+}
+
+/// In every build: what it would lay out next could not be found again.
+#[test]
+#[should_panic(expected = "a frame that is not aligned")]
+fn a_writer_that_contradicts_itself_does_not_go_on() {
+    let (segment, last) = (SegmentNumber::FIRST, FrameSeq(0));
+    let end = End { segment, size: 2048, offset: 65, prepared: None, last, last_crc: 0 };
+    let _ = Writer::resume(Incarnation(1), OPTIONS, end, Standing::default());
+}
+
 #[test]
 fn a_large_batch_gets_a_segment_that_fits() {
     let (mut disk, mut writer) = created();
@@ -253,4 +311,86 @@ fn terms_that_no_server_stores_are_refused() {
     let (mut disk, mut writer) = created();
     commit(&mut disk, &mut writer, &[term(2), entry(1, 1, "a"), entry(2, 2, "b"), entry(1, 2, "c")]);
     assert!(recover(&disk, &node("node_1"), OPTIONS).is_ok());
+}
+
+#[test]
+fn only_twenty_digits_name_a_segment() {
+    assert_eq!(SegmentNumber::from_file_name("log-00000000000000000001"), Some(SegmentNumber(1)));
+    assert_eq!(SegmentNumber::from_file_name("log-18446744073709551615"), Some(SegmentNumber(u64::MAX)));
+    for name in [
+        "log-1",
+        "log-000000000000000000001",
+        "log-+0000000000000000001",
+        "log-0000000000000000000x",
+        "log-00000000000000000000",
+        "log-18446744073709551616",
+        "00000000000000000001",
+    ] {
+        assert_eq!(SegmentNumber::from_file_name(name), None, "{name}");
+    }
+}
+
+fn place() -> Place {
+    Place { incarnation: identity().incarnation, segment: SegmentNumber::FIRST, offset: 1 << 40 }
+}
+
+#[test]
+fn headers_keep_their_numbers() {
+    let (number, incarnation) = (SegmentNumber(0x0102_0304_0506_0708), Incarnation(0x1112_1314_1516_1718));
+    let segment = SegmentHeader { number, incarnation, size: 0x2122_2324_2526_2728 };
+    assert_eq!(SegmentHeader::decode(&segment.encode()), Ok(segment));
+    let frame = FrameHeader {
+        length: 0x3132_3334_3536_3738,
+        payload_crc: 0x4142_4344,
+        previous: 0x5152_5354,
+        seq: FrameSeq(0x6162_6364_6566_6768),
+        synced: FrameSeq(0x0172_7374_7576_7778),
+    };
+    let (raw, crc) = frame.encode(place());
+    assert_eq!(FrameHeader::decode(place(), &raw), Some((frame, crc)));
+}
+
+#[test]
+fn no_frame_testifies_to_itself() {
+    for (synced, is_frame) in [(4, true), (5, false), (6, false)] {
+        let (seq, synced) = (FrameSeq(5), FrameSeq(synced));
+        let header = FrameHeader { length: 8, payload_crc: 0, previous: 0, seq, synced };
+        let found = FrameHeader::decode(place(), &header.encode(place()).0);
+        assert_eq!(found.is_some(), is_frame, "synced {synced}");
+    }
+}
+
+/// Behind a frame only the next one is ever written: another one there was not torn by a crash.
+#[test]
+fn a_frame_that_skips_a_number_is_refused() {
+    let (mut disk, mut writer) = created();
+    commit(&mut disk, &mut writer, &[entry(1, 1, "a")]);
+    let (_, ops) = writer.append(&[entry(2, 1, "b")]);
+    let DiskOp::Write { file, offset, data } = &ops[0] else { panic!("{ops:?}") };
+    let place = Place { offset: *offset, ..place() };
+    let (header, _) = FrameHeader::decode(place, data).expect("a frame");
+    let (raw, _) = FrameHeader { seq: FrameSeq(3), synced: FrameSeq(0), ..header }.encode(place);
+    let start = usize::try_from(*offset).expect("small");
+    disk.bytes(file)[start..start + data.len()].copy_from_slice(data);
+    disk.bytes(file)[start..start + raw.len()].copy_from_slice(&raw);
+    let RecoveryError::FrameGap { offset: found_at, found, expected, .. } = refusal(&disk) else {
+        panic!("{:?}", refusal(&disk))
+    };
+    assert_eq!((found_at, found, expected), (*offset, FrameSeq(3), FrameSeq(2)));
+}
+
+/// The checksum comes before everything else, in every version: an edited file is not one of another version.
+#[test]
+fn an_identity_that_was_edited_is_damaged_and_says_what_to_do() {
+    let (mut disk, _) = created();
+    let edited = identity().encode().replace("format_version = 1", "format_version = 2");
+    disk.put("identity", edited.into_bytes());
+    let error = refusal(&disk).to_string();
+    assert!(error.starts_with("identity: damaged: its checksum is wrong. "), "{error}");
+    assert!(error.ends_with("let the cluster replace the member"), "{error}");
+
+    let newer = Identity { format_version: 2, ..identity() }.encode();
+    disk.put("identity", newer.into_bytes());
+    let error = refusal(&disk).to_string();
+    assert!(error.ends_with(". Start the version of the program that wrote it"), "{error}");
 }

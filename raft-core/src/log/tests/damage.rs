@@ -188,3 +188,25 @@ fn a_torn_frame_still_testifies() {
         other => panic!("{other:?}"),
     }
 }
+
+/// The text of a refusal sends somebody to a place: it has to be the right one, at the seams of segments too.
+#[test]
+fn a_refusal_names_the_place_of_what_is_gone() {
+    let written = written();
+    let mut named = 0;
+    for file in written.segments() {
+        let bytes = written.disk.clone().bytes(&file).clone();
+        for (at, _) in bytes.windows(4).enumerate().filter(|(_, window)| *window == b"RFrm") {
+            let mut disk = written.disk.clone();
+            disk.bytes(&file)[at + 5] ^= 1;
+            if let Outcome::Refused(error) = written.check(&disk, "a header") {
+                let RecoveryError::Damaged { file: there, offset, frame, .. } = error else {
+                    panic!("{error}")
+                };
+                named += 1;
+                assert_eq!((there, offset, frame), (file.clone(), at as u64, FrameSeq(named)));
+            }
+        }
+    }
+    assert_eq!(named, written.frames() - 1, "all but the last");
+}
