@@ -13,7 +13,7 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
             "calls_documented",
         ],
     ),
-    ("§5.1", "an answer speaks of no term that is not stored", &["calls_outlived_by_the_term"]),
+    ("§5.1", "an answer speaks of no term that is not stored", &["calls_overtaken"]),
     (
         "§5.1",
         "a majority of all members, no fewer",
