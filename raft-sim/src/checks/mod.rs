@@ -164,6 +164,11 @@ impl Checks {
         self.state_machine_safety.executed()
     }
 
+    /// Whether this very entry is committed.
+    pub(crate) fn is_committed(&self, entry: &Entry) -> bool {
+        self.leader_completeness.committed_at(entry.index) == Some(entry)
+    }
+
     /// What is committed, from index 1.
     pub(crate) fn committed(&self) -> &[(Entry, Term)] {
         self.leader_completeness.committed()

@@ -49,15 +49,12 @@ impl World {
             return;
         }
         let has = |at: usize, entry: &Entry| self.checks.has_safe(at, entry);
-        let is_settled = |entry: &Entry| {
-            self.checks.committed().iter().any(|(committed, _)| committed == entry)
-                && (0..self.nodes.len()).all(|at| has(at, entry) != (at == to))
+        let is_settled = |(_, entry): &(usize, &Entry)| {
+            self.checks.is_committed(entry) && (0..self.nodes.len()).all(|at| has(at, entry) != (at == to))
         };
-        let Some((place, other)) = append.entries.iter().enumerate().find_map(|(place, entry)| {
-            Some((place, with_a_bit_flipped(entry)?)).filter(|_| is_settled(entry))
-        }) else {
-            return;
-        };
+        let mut settled = append.entries.iter().enumerate().filter(is_settled);
+        let flip = |(place, entry)| Some((place, with_a_bit_flipped(entry)?));
+        let Some((place, other)) = settled.find_map(flip) else { return };
         if self.faults.strikes(Fault::EntryBit) {
             self.now_tell(|| format!("n{} will hold another entry {}", to + 1, other.index));
             self.counts.damaged += 1;
