@@ -243,7 +243,7 @@ impl World {
             self.checks.acknowledges(outcome.index);
         }
         // What a server with damaged memory says is not to be believed, nor held against the protocol.
-        let is_lost = self.faults.strikes(Fault::AnswerLost) || self.is_damaged(at);
+        let is_lost = self.faults.strikes(Fault::AnswerLost) || self.may_be_wrong(at);
         let answer = if is_lost { Answer::Lost } else { Answer::Reply(reply) };
         let back = self.micros(self.plan.latency);
         self.queue.put(self.now + back, Coming::Heard { attempt: token.0, answer });

@@ -4,6 +4,8 @@
 //! So that the others can tell who is wrong, and need nothing that only the damaged server has, one at most
 //! is damaged at a time, of three or more.
 
+use std::time::Duration;
+
 use raft_core::consensus::EntryLog;
 use raft_core::entry::{Entry, Payload};
 use raft_core::kv::Command;
@@ -16,6 +18,9 @@ use super::node::Node;
 use crate::fault::Fault;
 use crate::history::key_name;
 use crate::machine::flipped;
+
+/// No message comes later than this after it was sent.
+const LATEST: Duration = Duration::from_secs(10);
 
 impl World {
     /// Whether nobody has lost anything that others may have to make up for.
@@ -69,10 +74,25 @@ impl World {
         node.memory.is_damaged() || node.spoiled_log().is_some()
     }
 
+    /// Whether an answer may be wrong because of damaged memory: that of a damaged server, and, where an
+    /// entry was damaged, that of any server to which a damaged leader has passed the outcome on.
+    pub(super) fn may_be_wrong(&self, at: usize) -> bool {
+        self.is_damaged(at) || self.nodes.iter().any(|node| node.spoiled.is_some())
+    }
+
+    /// A process ends: what it made of damaged memory is on its way for some seconds yet.
+    pub(super) fn end_damage(&mut self, at: usize) {
+        if self.is_damaged(at) {
+            self.wrong_until = self.now + LATEST;
+        }
+    }
+
     /// A server has given up because its state is not the others'.
     pub(super) fn found_out(&mut self, at: usize) {
-        // Of two that are alone together, nobody can tell which is wrong.
-        let is_possible = (0..self.nodes.len()).any(|at| self.is_damaged(at));
+        // Of two that are alone together, nobody can tell which is wrong; and what a damaged leader said may
+        // come late.
+        let is_late = self.now <= self.wrong_until;
+        let is_possible = is_late || (0..self.nodes.len()).any(|at| self.is_damaged(at));
         assert!(is_possible, "State Hash: n{} gives up, and no memory is damaged", at + 1);
         if self.is_damaged(at) && !self.nodes[at].was_found_out {
             self.nodes[at].was_found_out = true;

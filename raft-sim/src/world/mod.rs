@@ -51,6 +51,8 @@ pub(crate) struct World {
     /// Whether anything is.
     is_recorded: bool,
     is_healed: bool,
+    /// Until then somebody may say what a server with damaged memory made up.
+    wrong_until: Time,
 }
 
 impl World {
@@ -74,6 +76,7 @@ impl World {
             is_recorded: recording_dice.one_in(4),
             recording_dice,
             is_healed: false,
+            wrong_until: Time::ZERO,
             nodes,
             plan,
         }

@@ -298,6 +298,7 @@ impl World {
         });
         self.counts.crashes += 1;
         self.end_recording(at);
+        self.end_damage(at);
         self.leave_clients(at);
         self.end_streams(at, death);
         let node = &mut self.nodes[at];
