@@ -148,6 +148,11 @@ impl Faults {
         Faults { one_in, dice, fired: vec![0; Fault::ALL.len()], healed: false }
     }
 
+    /// Whether the fault can strike at all.
+    pub fn may_strike(&self, fault: Fault) -> bool {
+        !self.healed && self.one_in[fault as usize] > 0
+    }
+
     /// Whether the fault strikes now; it counts as done then.
     pub fn strikes(&mut self, fault: Fault) -> bool {
         let at = fault as usize;

@@ -169,6 +169,7 @@ fn every_file_can_be_the_first() {
 #[test]
 fn an_end_may_be_torn_and_nothing_else() {
     let mut alone = Alone::new();
+    let first = alone.files[0].len();
     alone.work(5);
     let whole = alone.files[0].clone();
     alone.turn();
@@ -181,7 +182,7 @@ fn an_end_may_be_torn_and_nothing_else() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 4;
         match again(&damaged, None).unwrap_err() {
-            ReplayError::NotARecording => assert!(place < alone.files[0].len(), "of the first frame only"),
+            ReplayError::NotARecording => assert!(place < first, "{place} is not in the first frame"),
             ReplayError::Damaged { offset, .. } => assert!(offset <= place as u64, "{offset} {place}"),
             other => panic!("{place}: {other}"),
         }

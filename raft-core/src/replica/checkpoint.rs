@@ -84,12 +84,6 @@ impl Checkpoint {
     pub fn at(&self) -> Time {
         self.now
     }
-
-    /// How far the log was applied, and the state hash there.
-    #[must_use]
-    pub fn applied(&self) -> Applied {
-        self.applied
-    }
 }
 
 impl Replica {

@@ -50,7 +50,7 @@ impl World {
     /// on their disks, and that is committed: none of them will ever ask this server for it.
     pub(super) fn spoil_on_arrival(&mut self, to: usize, message: &mut Message) {
         let Message::AppendEntries(append) = message else { return };
-        if append.entries.is_empty() || !self.memory_may_fail() {
+        if !self.faults.may_strike(Fault::EntryBit) || !self.memory_may_fail() {
             return;
         }
         let has = |at: usize, entry: &Entry| self.checks.has_safe(at, entry);
