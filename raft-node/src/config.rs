@@ -264,7 +264,13 @@ impl Config {
 /// Whether it is an IPv6 address; one of a single link may name its interface: `fe80::1%eth0`.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
-    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(|zone| !zone.is_empty())
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+/// A zone's name, as RFC 6874 has it.
+fn is_zone(text: &str) -> bool {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    !text.is_empty() && text.bytes().all(unreserved)
 }
 
 fn bounded(name: &'static str, given: usize, min: usize, max: usize) -> Result<(), ConfigError> {
@@ -292,8 +298,16 @@ mod tests {
         {
             assert!(parse_peers(bad).is_err(), "{bad:?} was taken");
         }
-        for bad in ["a=[x:1", "a=x]:1", "a=[h]:1", "a=[]:1", "a=[::1]:2]:1", "a=[::1]x=[::1]:7", "a=[::g]:1"]
-        {
+        for bad in [
+            "a=[e80::%a=[e80::%]:3",
+            "a=[x:1",
+            "a=x]:1",
+            "a=[h]:1",
+            "a=[]:1",
+            "a=[::1]:2]:1",
+            "a=[::1]x=[::1]:7",
+            "a=[::g]:1",
+        ] {
             assert!(parse_peers(bad).is_err(), "{bad:?} was taken: brackets are for IPv6 addresses");
         }
         assert_eq!(split_address("[fe80::1%eth0]:7").unwrap(), ("fe80::1%eth0", 7));

@@ -24,7 +24,7 @@ impl Consensus {
         // A second leader of our own term cannot be (paper §5.2, election safety): whoever claims it is none.
         let usurps = append.term == self.term() && self.leader().is_some_and(|leader| leader != from);
         let is_over = append.term < self.term() && !seeded::is(Bug::DeposedLeaderHeard);
-        if is_over || usurps || !is_well_formed(&append) || self.contradicts_committed(&append) {
+        if is_over || usurps || !is_well_formed(&append) || self.contradicts_what_stands(from, &append) {
             return AppendResult::StaleTerm;
         }
         if append.term > self.term() || self.leader() != Some(from) {
@@ -81,11 +81,21 @@ impl Consensus {
         AppendResult::Conflict { rejected: append.prev_log_index, hint_index, hint_term }
     }
 
-    /// Whether an entry differs from one that is committed here. No leader sends such a thing (paper
-    /// §5.4.3, leader completeness), so the message is not from one.
-    fn contradicts_committed(&self, append: &AppendEntries) -> bool {
+    /// Whether an entry differs from one that is committed here, or that the same leader has vouched for in
+    /// its term. No leader sends such a thing (paper Figure 3, leader completeness and append-only), so the
+    /// message is not from one.
+    fn contradicts_what_stands(&self, from: &NodeId, append: &AppendEntries) -> bool {
+        let vouched = match &self.role {
+            RoleState::Follower(following)
+                if append.term == self.term() && following.leader.as_ref() == Some(from) =>
+            {
+                following.verified
+            }
+            _ => LogIndex::ZERO,
+        };
+        let stands = self.commit_index.max(vouched);
         let differs = |index: LogIndex, term: Term| {
-            index <= self.commit_index && self.log.term_at(index).is_some_and(|ours| ours != term)
+            index <= stands && self.log.term_at(index).is_some_and(|ours| ours != term)
         };
         differs(append.prev_log_index, append.prev_log_term)
             || append.entries.iter().any(|entry| differs(entry.index, entry.term))

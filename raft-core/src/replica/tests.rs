@@ -133,6 +133,33 @@ fn entries(count: u64) -> Vec<Entry> {
     (1..=count).map(noop).collect()
 }
 
+/// A leader never changes what it has in its log (paper Figure 3): what does so under its name is refused.
+#[test]
+fn a_leader_does_not_take_back_what_it_has_sent() {
+    let mut replica = following();
+    let send = |replica: &mut Replica, ms, prev_log_index, entries: Vec<Entry>| {
+        let append = AppendEntries {
+            term: Term(2),
+            prev_log_index: LogIndex(prev_log_index),
+            prev_log_term: Term(1),
+            entries,
+            leader_commit: LogIndex(1),
+            round: Round(2),
+        };
+        happens(replica, at(ms), received("n2", Message::AppendEntries(append)))
+    };
+    send(&mut replica, 2, 1, entries(3).split_off(1));
+    let other = Entry { index: LogIndex(2), term: Term(2), payload: Payload::Noop };
+    let actions = send(&mut replica, 3, 1, vec![other]);
+    let refused = |action: &Action| {
+        matches!(action, Action::Send { message: Message::AppendReply(reply), .. }
+            if reply.result == AppendResult::StaleTerm)
+    };
+    assert!(actions.iter().any(refused), "{actions:?}");
+    let log = replica.consensus().log();
+    assert_eq!((log.last_index(), log.last_term()), (LogIndex(3), Term(1)));
+}
+
 #[test]
 fn a_failed_leader_leads_no_more() {
     let mut replica = leading_alone();
