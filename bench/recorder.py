@@ -17,6 +17,7 @@ from typing import Any
 
 from bench_tools import machine_notes, run_load, scratch_directory
 from raft_harness import Cluster
+from raft_harness.files import bytes_in
 
 ON, OFF = "on", "off"
 Runs = dict[str, list[dict[str, Any]]]
@@ -120,7 +121,7 @@ def main() -> None:
                 runs = measure(options, clusters, operation, connections)
                 table.append(row(operation, connections, runs))
                 measured += [{"recorder": kind, **run} for kind in (ON, OFF) for run in runs[kind]]
-        used = sum(path.stat().st_size for path in (directory / ON).glob("raft-data/*/recording/current/*"))
+        used = sum(map(bytes_in, (directory / ON).glob("raft-data/*/recording/current")))
     print()
     print("\n".join(notes))
     print(
