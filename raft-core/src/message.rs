@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Command, Entry};
+use crate::replica::{Administered, Task, TaskRefused};
 use crate::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, Term};
 
 /// One message. Every kind but the introductions carries the sender's term where the paper says so.
@@ -58,6 +59,20 @@ pub enum Message {
         request: RequestId,
         /// What became of it.
         outcome: ForwardOutcome,
+    },
+    /// A follower passes an operator's task on.
+    Administer {
+        /// Numbers the asker's requests.
+        request: RequestId,
+        /// What is to be done.
+        task: Task,
+    },
+    /// The answer.
+    AdministerReply {
+        /// Which request.
+        request: RequestId,
+        /// What became of it.
+        outcome: TaskOutcome,
     },
     /// The leader tells a follower that its state differs from that of more servers than it has on its side.
     Diverged {
@@ -249,6 +264,19 @@ pub enum ForwardOutcome {
     Overloaded,
     /// It may or may not take effect: the receiver lost leadership with the command in its log.
     Unknown,
+}
+
+/// What became of a task that was passed on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TaskOutcome {
+    /// It is done.
+    Done(Administered),
+    /// It was not done.
+    Refused(TaskRefused),
+    /// It was not begun: the receiver does not lead.
+    NotLeader,
+    /// It was not begun: too much is waiting.
+    Overloaded,
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub fn message(message: &Message) -> String {
         Message::ReadIndex { .. } => "ReadIndex".to_owned(),
         Message::Forward { .. } => "Forward".to_owned(),
         Message::ForwardReply { outcome, .. } => format!("ForwardReply {outcome:?}"),
+        Message::Administer { task, .. } => format!("Administer {task}"),
+        Message::AdministerReply { outcome, .. } => format!("AdministerReply {outcome:?}"),
     }
 }
 
@@ -91,6 +93,7 @@ pub fn event(event: &Event) -> String {
             format!("request {}: a command of {} bytes", token.0, command.data.len())
         }
         Event::Query { token, consistency, .. } => format!("request {}: a {consistency:?} query", token.0),
+        Event::Administer { token, task, .. } => format!("request {}: {task}", token.0),
         Event::Stop { .. } => "the node is to stop".to_owned(),
     }
 }
@@ -107,6 +110,8 @@ pub fn action(action: &Action) -> String {
         Action::Answer { token, reply } => match reply {
             Reply::Done(outcome) => format!("request {} is done at {}", token.0, outcome.index),
             Reply::Found(_) => format!("request {} has its answer", token.0),
+            Reply::Administered(done) => format!("request {} is done: {done}", token.0),
+            Reply::Declined(why) => format!("request {} is declined: {why}", token.0),
             Reply::Refused(why) => format!("request {} is refused: {why:?}", token.0),
         },
         Action::CallReply { token, .. } => format!("call {} has its answer", token.0),

@@ -8,12 +8,12 @@ use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, Ses
 use raft_core::kv;
 use raft_core::message::{
     AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, Message, RequestId, RequestVote, Round,
-    Unwelcome, VoteRefusal, VoteReply,
+    TaskOutcome, Unwelcome, VoteRefusal, VoteReply,
 };
-use raft_core::replica::{CommandResult, Outcome, Replica};
+use raft_core::replica::{Administered, CommandResult, Outcome, Replica, Task, TaskRefused};
 use raft_core::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, StateHash, Term};
 
-use crate::world::{incarnation, member};
+use crate::world::{incarnation, member, stranger};
 
 /// Entries of one message at most.
 const MAX_ENTRIES: usize = 8;
@@ -119,6 +119,14 @@ enum Draft {
         index: Near,
         hash: Option<u64>,
     },
+    Administer {
+        request: u64,
+        to: Option<u8>,
+    },
+    AdministerReply {
+        request: u64,
+        outcome: u8,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -196,6 +204,15 @@ impl Maker<'_> {
             Draft::Diverged { term, index, hash } => {
                 Message::Diverged { term: self.term(term), at: self.applied(index, hash) }
             }
+            Draft::Administer { request, to } => {
+                let task =
+                    Task::Transfer { to: to.map(|to| if to % 4 == 3 { stranger() } else { member(to % 4) }) };
+                Message::Administer { request: RequestId(request), task }
+            }
+            Draft::AdministerReply { request, outcome } => {
+                let outcome = self.task_outcome(outcome);
+                Message::AdministerReply { request: RequestId(request), outcome }
+            }
         }
     }
 
@@ -233,6 +250,18 @@ impl Maker<'_> {
                 hint_term: self.term(hint_term),
             },
             Reply::StaleTerm => AppendResult::StaleTerm,
+        }
+    }
+
+    fn task_outcome(&self, kind: u8) -> TaskOutcome {
+        let node_id = member(kind);
+        match kind % 4 {
+            0 => {
+                TaskOutcome::Done(Administered::Transferred { leader: node_id, term: self.consensus.term() })
+            }
+            1 => TaskOutcome::Refused(TaskRefused::NotTakenOver { node_id }),
+            2 => TaskOutcome::NotLeader,
+            _ => TaskOutcome::Overloaded,
         }
     }
 

@@ -42,7 +42,7 @@ pub enum Kind {
     Link,
     /// A client asks for something.
     Client,
-    /// The disk fails, or the node stops.
+    /// The disk fails, the node stops, or an operator wants another leader.
     End,
 }
 
@@ -124,6 +124,7 @@ fn take(world: &mut World, stream: &mut Stream, peer: u8, chunk: Chunk<'_>) {
         }
         Kind::Handshake => handshake(stream, data),
         Kind::End if data.first().is_some_and(|byte| byte % 2 == 0) => world.stop(),
+        Kind::End if data.first() == Some(&0xff) => world.transfer(data.get(1).copied()),
         Kind::End => world.fail_disk(),
         Kind::Wait | Kind::Persist | Kind::Link | Kind::Client => around(world, kind, peer, data),
     }

@@ -80,7 +80,7 @@ fn peers() -> Vec<Vec<u8>> {
             seeds.push(input);
         }
     }
-    let head = b"upgrade: raft\nraft-version: 2\nraft-node: node_1\nraft-to: node_0\nraft-incarnation: 2\n";
+    let head = b"upgrade: raft\nraft-version: 3\nraft-node: node_1\nraft-to: node_0\nraft-incarnation: 2\n";
     let mut input = vec![2];
     push(&mut input, Kind::Handshake.byte(1), head);
     seeds.push(input);

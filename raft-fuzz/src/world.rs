@@ -11,7 +11,7 @@ use raft_core::disk::DiskBatch;
 use raft_core::entry::{ClientId, Command, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::message::Message;
-use raft_core::replica::{Action, Call, CallReply, Consistency, Event, Replica, Token};
+use raft_core::replica::{Action, Call, CallReply, Consistency, Event, Replica, Task, Token};
 use raft_core::types::{Incarnation, NodeId, Time};
 
 use crate::log::{Directory, apply};
@@ -26,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn member(number: u8) -> NodeId {
     NodeId::new(&format!("node_{}", number % 3)).expect("a valid name")
+}
+
+/// One whom no member knows.
+#[must_use]
+pub fn stranger() -> NodeId {
+    NodeId::new("stranger").expect("a valid name")
 }
 
 /// The directory by which a member is known.
@@ -108,6 +114,13 @@ impl World {
         let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
         let (token, deadline) = (self.token(), self.now + PATIENCE);
         self.step(Event::Query { token, deadline, consistency, query });
+    }
+
+    /// An operator wants another leader: somebody, a member, or one whom nobody knows.
+    pub fn transfer(&mut self, to: Option<u8>) {
+        let to = to.map(|to| if to % 4 == 3 { stranger() } else { member(to % 4) });
+        let (token, deadline) = (self.token(), self.now + PATIENCE);
+        self.step(Event::Administer { token, deadline, task: Task::Transfer { to } });
     }
 
     /// The node is to stop.

@@ -59,6 +59,8 @@ impl Packet {
                 | Message::ForwardReply { .. }
                 | Message::ReadIndex { .. }
                 | Message::ReadIndexReply { .. }
+                | Message::Administer { .. }
+                | Message::AdministerReply { .. }
         )
     }
 

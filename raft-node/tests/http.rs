@@ -213,7 +213,7 @@ const REFUSALS: &[Refusal] = &[
         "",
         400,
         "bad_request",
-        "version \"1\" of the stream, this node version 2",
+        "version \"1\" of the stream, this node version 3",
     ),
     ("POST /api/vote", AS_JSON, VOTE, 403, "forbidden", "eve"),
     ("POST /api/vote", AS_JSON, r#"{"term":1}"#, 400, "bad_request", "candidate_id"),

@@ -103,6 +103,7 @@ faults! {
     LargeValue = "client.large-value", one in 30, "a value fills more than a segment";
     StateBit = "memory.state-bit", one in 30, "a bit of a value turns over in a server's store";
     EntryBit = "memory.entry-bit", one in 20, "a bit of an entry turns over on its way into a server's log";
+    Transfer = "operator.transfer", one in 60, "an operator asks for another leader, or one of his choice";
 }
 
 impl Fault {

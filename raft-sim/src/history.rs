@@ -147,6 +147,7 @@ impl History {
                 self.operations[operation].without_effect += 1;
                 return Verdict::NoEffect;
             }
+            Reply::Administered(_) | Reply::Declined(_) => panic!("{operation} is no task"),
             Reply::Refused(Refused::Unknown | Refused::ReadTimeout | Refused::Failed) => {
                 return Verdict::Unknown;
             }

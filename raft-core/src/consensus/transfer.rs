@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Consensus, RoleState};
 use crate::message::Message;
-use crate::replica::Role;
+use crate::replica::{Role, TaskRefused};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// A handover under way: no command is taken until it succeeds or its time is up.
@@ -16,14 +16,45 @@ pub(crate) struct Transfer {
 }
 
 impl Consensus {
-    /// Starts to hand over to the follower that has most of the log, if this server leads and one is there.
-    pub(crate) fn begin_transfer(&mut self, deadline: Time) -> bool {
-        let RoleState::Leader(leadership) = &mut self.role else { return false };
-        let candidates =
-            leadership.progress.iter().filter(|(id, p)| self.connected.contains(*id) && p.answered);
-        let best = candidates.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
-        leadership.transfer = best.map(|target| Transfer { target, told: false, deadline });
-        leadership.transfer.is_some()
+    /// Starts to hand over to a voter that is there: to the one that is named, or to the one that has most of
+    /// the log. Where a server has been told to stand already, to that one, since two would split the vote.
+    /// Says to whom.
+    ///
+    /// # Panics
+    /// When this server does not lead.
+    pub(crate) fn begin_transfer(
+        &mut self,
+        to: Option<&NodeId>,
+        deadline: Time,
+    ) -> Result<NodeId, TaskRefused> {
+        if let Some(node_id) = to.filter(|to| !self.configuration.contains(to)).cloned() {
+            return Err(TaskRefused::NoSuchMember { node_id });
+        }
+        let RoleState::Leader(leadership) = &mut self.role else { unreachable!("only a leader hands over") };
+        if let Some(told) = leadership.transfer.as_mut().filter(|transfer| transfer.told) {
+            told.deadline = deadline;
+            return Ok(told.target.clone());
+        }
+        let is_meant = |id: &NodeId| to.is_none_or(|to| to == id);
+        let there = leadership
+            .progress
+            .iter()
+            .filter(|(id, progress)| is_meant(id) && self.connected.contains(*id) && progress.answered);
+        let best = there.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
+        let Some(target) = best else {
+            leadership.transfer = None;
+            return Err(match to.cloned() {
+                Some(node_id) => TaskRefused::NotConnected { node_id },
+                None => TaskRefused::NobodyThere,
+            });
+        };
+        leadership.transfer = Some(Transfer { target: target.clone(), told: false, deadline });
+        Ok(target)
+    }
+
+    /// To whom leadership is being handed over.
+    pub(crate) fn transfer_target(&self) -> Option<&NodeId> {
+        self.leadership()?.transfer.as_ref().map(|transfer| &transfer.target)
     }
 
     /// Whether commands are held back because leadership is being handed over.

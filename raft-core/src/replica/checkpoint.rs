@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::administration::Administration;
 use super::calls::PendingCall;
 use super::clients::Clients;
 use super::divergence::Comparison;
@@ -45,6 +46,7 @@ pub struct Checkpoint {
     writes: Writes,
     reads: Reads,
     calls: Vec<PendingCall>,
+    administration: Administration,
     stopping: Option<Time>,
     stopped: bool,
     failed: Option<String>,
@@ -107,6 +109,7 @@ impl Replica {
             writes,
             reads,
             calls,
+            administration,
             stopping,
             stopped,
             failed,
@@ -133,6 +136,7 @@ impl Replica {
             writes: writes.clone(),
             reads: reads.clone(),
             calls: calls.clone(),
+            administration: administration.clone(),
             stopping: *stopping,
             stopped: *stopped,
             failed: failed.clone(),
@@ -177,6 +181,7 @@ impl Replica {
             writes: checkpoint.writes,
             reads: checkpoint.reads,
             calls: checkpoint.calls,
+            administration: checkpoint.administration,
             stopping: checkpoint.stopping,
             stopped: checkpoint.stopped,
             failed: checkpoint.failed,

@@ -25,9 +25,9 @@ pub(super) struct Open {
 /// What the client waits for: it decides what an overdue request is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Kind {
-    /// A command that has not left this replica's hands: it has had no effect.
+    /// A command or a task that has not left this replica's hands: it has had no effect.
     Parked,
-    /// A command in the log, or with the leader: it may take effect.
+    /// A task, or a command in the log, or with the leader: it may take effect.
     HandedOn,
     /// A command whose way was lost once: whatever becomes of a later attempt, the first may take effect.
     Uncertain,
@@ -107,6 +107,7 @@ impl Replica {
             // Without a leader nothing else takes them out.
             self.writes.forget_answered(&self.clients);
             self.reads.forget_answered(&self.clients);
+            self.administration.forget_answered(&self.clients);
         }
     }
 
@@ -128,7 +129,7 @@ fn tells_what_happened(reply: &Reply) -> bool {
         Reply::Done(outcome) => {
             !matches!(outcome.result, CommandResult::SessionExpired | CommandResult::SequenceReused)
         }
-        Reply::Found(_) => true,
+        Reply::Found(_) | Reply::Administered(_) | Reply::Declined(_) => true,
         Reply::Refused(_) => false,
     }
 }

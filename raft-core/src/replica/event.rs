@@ -7,6 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::administration::{Administered, Task, TaskRefused};
 use crate::disk::{DiskBatch, WriteSeq};
 use crate::entry::Command;
 use crate::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
@@ -79,6 +80,15 @@ pub enum Event {
         /// In the state machine's encoding.
         query: Bytes,
     },
+    /// An operator's task.
+    Administer {
+        /// Names the request.
+        token: Token,
+        /// When it must have been answered.
+        deadline: Time,
+        /// What is to be done.
+        task: Task,
+    },
     /// The node is to stop: nothing new is taken, and a leader hands over. `Action::Stopped` follows
     /// when that is done, or at the deadline.
     Stop {
@@ -145,6 +155,10 @@ pub enum Reply {
     Done(Outcome),
     /// A question's answer, in the state machine's encoding.
     Found(Bytes),
+    /// An operator's task is done.
+    Administered(Administered),
+    /// An operator's task was not done, for a reason that lies in the cluster.
+    Declined(TaskRefused),
     /// No answer, and why.
     Refused(Refused),
 }
@@ -178,7 +192,7 @@ pub enum CommandResult {
 pub enum Refused {
     /// No leader was known until the deadline; no effect.
     NoLeader,
-    /// A command was handed on, and what became of it is not known.
+    /// A command or a task was handed on, and what became of it is not known.
     Unknown,
     /// A question could not be answered in time.
     ReadTimeout,

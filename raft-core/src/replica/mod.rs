@@ -5,6 +5,7 @@
 //! together is written, sent and applied together. [`Replica::deadline`] says when it wants to hear from
 //! the clock.
 
+mod administration;
 mod apply;
 mod calls;
 mod checkpoint;
@@ -28,6 +29,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+pub use administration::{Administered, Task, TaskRefused};
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
@@ -41,6 +43,7 @@ use crate::seeded::{self, Bug};
 use crate::state_machine::StateMachine;
 use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
+use administration::Administration;
 use calls::PendingCall;
 use clients::Clients;
 use divergence::Comparison;
@@ -48,7 +51,7 @@ use hash_chain::HashChain;
 use reads::Reads;
 use sessions::Sessions;
 use storage::Storage;
-use writes::Writes;
+use writes::{Origin, Writes};
 
 /// What a replica is told besides what its disk holds.
 #[derive(Clone, Debug)]
@@ -128,6 +131,7 @@ pub struct Replica {
     writes: Writes,
     reads: Reads,
     calls: Vec<PendingCall>,
+    administration: Administration,
     stopping: Option<Time>,
     stopped: bool,
     failed: Option<String>,
@@ -173,6 +177,7 @@ impl Replica {
             writes: Writes::new(first_request),
             reads: Reads::new(first_request),
             calls: Vec::new(),
+            administration: Administration::new(first_request),
             stopping: None,
             stopped: false,
             failed: None,
@@ -199,6 +204,7 @@ impl Replica {
             Event::Disconnected { peer, process_died } => {
                 self.consensus.peer_disconnected(&peer, process_died);
                 self.forget_forwards_to(&peer);
+                self.forget_tasks_with(&peer);
                 self.retry_reads_asked_of(&peer);
             }
             Event::Called { token, from, call } => self.call(token, &from, call),
@@ -211,6 +217,7 @@ impl Replica {
             Event::Query { token, deadline, consistency, query } => {
                 self.query(token, deadline, consistency, query)
             }
+            Event::Administer { token, deadline, task } => self.administer(token, deadline, task),
             Event::Stop { deadline } => self.stop(deadline),
         }
         self.consensus.check_invariants();
@@ -220,10 +227,12 @@ impl Replica {
     pub fn drain(&mut self) -> Actions {
         if self.failed.is_none() {
             self.resume_writes();
+            self.resume_tasks();
             self.start_reads();
             self.consensus.flush();
             self.write();
             self.apply_committed();
+            self.settle_handover();
             self.finish_reads();
             self.finish_calls();
             self.release_messages();
@@ -250,6 +259,7 @@ impl Replica {
             self.hint_deadline(),
             self.reads.deadline(),
             self.writes.deadline(),
+            self.administration.deadline(),
             self.stopping,
         ];
         others.into_iter().flatten().fold(self.consensus.deadline(), Time::min)
@@ -278,6 +288,8 @@ impl Replica {
             Message::ReadIndexReply { request, index } => self.read_index_known(from, request, index),
             Message::Forward { request, command } => self.propose_for_peer(from, request, command),
             Message::ForwardReply { request, outcome } => self.forward_answered(from, request, outcome),
+            Message::Administer { request, task } => self.administer_for_peer(from, request, &task),
+            Message::AdministerReply { request, outcome } => self.task_answered(from, request, outcome),
             Message::Diverged { term, at } => self.told_of_divergence(from, term, at),
             Message::AppendReply(reply) => {
                 let (term, applied) = (reply.term, reply.applied);
@@ -290,7 +302,10 @@ impl Replica {
 
     fn stop(&mut self, deadline: Time) {
         self.stopping = Some(deadline);
-        self.consensus.begin_transfer(deadline);
+        if self.consensus.role() == Role::Leader {
+            // Without anybody to hand over to it stops all the same.
+            let _ = self.consensus.begin_transfer(None, deadline);
+        }
     }
 
     /// A node may stop once it has handed over, its last words have left (the vote for its successor among
@@ -322,7 +337,7 @@ impl Replica {
 
     fn step_failed(&mut self, event: Event) {
         match event {
-            Event::Propose { token, .. } | Event::Query { token, .. } => {
+            Event::Propose { token, .. } | Event::Query { token, .. } | Event::Administer { token, .. } => {
                 self.actions.push(Action::Answer { token, reply: Reply::Refused(Refused::Failed) });
             }
             Event::Called { token, .. } => self.refuse_call(token),

@@ -5,6 +5,7 @@ use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use super::Replica;
+use super::administration::{Administration, Handover};
 use super::reads::{InRound, Read, Reads};
 use super::storage::Storage;
 use super::writes::{Origin, Writes};
@@ -36,6 +37,7 @@ impl Replica {
             writes: self.writes.clone(),
             reads: self.reads.clone(),
             calls: self.calls.clone(),
+            administration: self.administration.clone(),
             stopping: self.stopping,
             stopped: self.stopped,
             failed: self.failed.clone(),
@@ -52,6 +54,7 @@ impl Replica {
         self.storage.hint_due = now + NOT_YET;
         self.writes.retry_at = None;
         self.reads.retry_at = None;
+        self.administration.retry_at = None;
         if let Some(asked) = &mut self.reads.asked {
             asked.give_up = now + NOT_YET;
         }
@@ -78,6 +81,7 @@ impl Replica {
             writes,
             reads,
             calls,
+            administration,
             stopping,
             stopped,
             failed,
@@ -91,6 +95,7 @@ impl Replica {
         }
         project_writes(writes, names, out);
         project_reads(reads, names, out);
+        project_administration(administration, names, out);
         (calls.len(), failed.is_some(), actions.len()).hash(&mut out);
     }
 }
@@ -117,11 +122,29 @@ fn project_writes(writes: &Writes, names: Names<'_>, mut out: &mut dyn Hasher) {
     }
     next_request.hash(&mut out);
     for (place, appended) in appended {
-        let origin = match &appended.origin {
-            Origin::Client(token) => (None, token.0),
-            Origin::Peer { id, request } => (Some(names(id)), request.0),
-        };
-        (place, origin).hash(&mut out);
+        (place, project_origin(&appended.origin, names)).hash(&mut out);
+    }
+}
+
+fn project_origin(origin: &Origin, names: Names<'_>) -> (Option<u8>, u64) {
+    match origin {
+        Origin::Client(token) => (None, token.0),
+        Origin::Peer { id, request } => (Some(names(id)), request.0),
+    }
+}
+
+fn project_administration(administration: &Administration, names: Names<'_>, mut out: &mut dyn Hasher) {
+    let Administration { parked, retry_at: _, forwarded, next_request, handover } = administration;
+    parked.hash(&mut out);
+    for (request, forwarded) in forwarded {
+        (request, forwarded.token, names(&forwarded.to)).hash(&mut out);
+    }
+    next_request.hash(&mut out);
+    if let Some(Handover { term, target, waiting }) = handover {
+        (term, names(target)).hash(&mut out);
+        for (origin, named) in waiting {
+            (project_origin(origin, names), named.as_ref().map(names)).hash(&mut out);
+        }
     }
 }
 

@@ -19,10 +19,12 @@
 //! | `crash n1`, `crash n1 torn`, `wipe n1` | a power failure, in the midst of a write, that takes the disk |
 //! | `kill n1`, `restart n1`, `restart n1 members=n1,n2` | a process that dies; one that starts |
 //! | `put n1 x=1`, `delete n1 x`, `open n1 session=c`, `get n1 x`, `get n1 x stale` | clients |
+//! | `transfer n1`, `transfer n1 n2`, with `within=1s` | an operator asks n1 for another leader |
 //! | `stop n1 within=1s` | a clean stop |
 //! | `call n1 from=n2 vote term=2 last=1/1` | a documented RPC |
 //! | `call n1 from=n2 append term=2 prev=1/1 terms=2 commit=1` | the other one |
 //! | `forge n2 n1 append ...`, `forge n2 n1 vote ...` | sends a message that the protocol would not |
+//! | `forge n1 n2 timeout-now term=1`, `forge n2 n1 task request=1` | likewise |
 //! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
 //! | `compared n1` | prints what a leader knows of its followers' states |
@@ -38,8 +40,8 @@ use bytes::Bytes;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::log::{Identity, Record};
-use raft_core::message::{AppendEntries, Message, RequestVote, Round};
-use raft_core::replica::{Call, Consistency, Event, Role, Token};
+use raft_core::message::{AppendEntries, Message, RequestId, RequestVote, Round};
+use raft_core::replica::{Call, Consistency, Event, Role, Task, Token};
 use raft_core::types::{Applied, ClusterId, HardState, LogIndex, NodeId, Term};
 
 use super::cluster::{Cluster, Happening};
@@ -149,7 +151,7 @@ impl Story {
             "sync" | "fail" | "flip" | "crash" | "kill" | "restart" | "wipe" => self.server(&words),
             "disk" if words.plain.len() > 2 => self.server(&words),
             "put" | "delete" | "open" => self.write(line, &words),
-            "get" | "stop" | "call" | "forge" => self.ask(line, &words),
+            "get" | "transfer" | "stop" | "call" | "forge" => self.ask(line, &words),
             _ => self.look(&words),
         }
     }
@@ -347,7 +349,7 @@ impl Story {
         let mut words = text.split_whitespace();
         let verb = words.next().unwrap_or_default();
         let rest: Vec<&str> = words.skip(1).filter(|word| !word.starts_with("within=")).collect();
-        self.requests.insert(token, format!("{verb} {}", rest.join(" ")));
+        self.requests.insert(token, format!("{verb} {}", rest.join(" ")).trim_end().to_owned());
         Ok(token)
     }
 
@@ -402,6 +404,13 @@ impl Story {
                 let deadline = cluster.now + within;
                 cluster.step(&id, Event::Query { token, deadline, consistency, query });
             }
+            "transfer" => {
+                let token = self.request(line)?;
+                let to = words.plain.get(2).map(|_| words.node(2)).transpose()?;
+                let cluster = self.cluster()?;
+                let deadline = cluster.now + within;
+                cluster.step(&id, Event::Administer { token, deadline, task: Task::Transfer { to } });
+            }
             "stop" => {
                 let cluster = self.cluster()?;
                 let deadline = cluster.now + within;
@@ -434,6 +443,10 @@ impl Story {
         let term = Term(words.number("term")?.unwrap_or_default());
         if words.plain.contains(&"timeout-now") {
             return Ok(Message::TimeoutNow { term });
+        }
+        if words.plain.contains(&"task") {
+            let request = RequestId(words.number("request")?.unwrap_or_default());
+            return Ok(Message::Administer { request, task: Task::Transfer { to: None } });
         }
         if words.plain.contains(&"vote") {
             let (last_log_index, last_log_term) = words.position("last")?;

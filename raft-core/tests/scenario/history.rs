@@ -111,6 +111,7 @@ impl History {
                 return;
             }
             Reply::Refused(Refused::Unknown | Refused::ReadTimeout | Refused::Failed) => return,
+            Reply::Administered(_) | Reply::Declined(_) => panic!("{operation:?} is no task"),
         };
         assert!(operation.place.is_none_or(|known| known == place), "{operation:?} is now at {place}");
         operation.place = Some(place);

@@ -93,6 +93,12 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
             "transfer_vote_leaves_first",
             "transfer_target_silent",
             "transfer_nobody_there",
+            "transfer_by_request",
+            "transfer_declined",
+            "transfer_not_taken_over",
+            "transfer_another_wins",
+            "transfer_forwarded_twice",
+            "transfer_waits_for_a_leader",
         ],
     ),
     (

@@ -3,12 +3,12 @@
 //! loses its disk, the network splits. Meanwhile clients write and read. Then all heals, and the cluster
 //! has to agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raft_core::entry::{ClientId, Command, Sequence, SessionStep};
 use raft_core::message::Message;
-use raft_core::replica::{Consistency, Event, Token};
+use raft_core::replica::{Consistency, Event, Task, Token};
 use raft_core::types::NodeId;
 
 use super::cluster::{Cluster, Happening};
@@ -24,6 +24,8 @@ pub(crate) struct World {
     history: History,
     /// Clients of a process that is gone get no answer.
     open: BTreeMap<Token, NodeId>,
+    /// Which of them are no writes or reads.
+    tasks: BTreeSet<Token>,
     may_wipe: bool,
     wiped: bool,
     writes: u64,
@@ -51,6 +53,7 @@ impl World {
             ids,
             history: History::default(),
             open: BTreeMap::new(),
+            tasks: BTreeSet::new(),
             may_wipe,
             wiped: false,
             writes: 0,
@@ -98,7 +101,7 @@ impl World {
                 let queue = &mut self.cluster.network.link(&from, &to).queue;
                 let packet = queue[place].clone();
                 // A stream delivers once, and only that makes a forwarded write unique.
-                if !matches!(packet.message, Message::Forward { .. }) {
+                if !matches!(packet.message, Message::Forward { .. } | Message::Administer { .. }) {
                     queue.push_back(packet);
                 }
             }
@@ -223,8 +226,19 @@ impl World {
                 self.cluster.step(&id, Event::DiskFailed { reason: "broken".to_owned() });
             }
             5 => self.cluster.node(&id).disk_answers ^= true,
+            6 => self.transfer(&id),
             _ => {}
         }
+    }
+
+    /// An operator wants another leader.
+    fn transfer(&mut self, id: &NodeId) {
+        let to = self.dice.one_in(2).then(|| self.node());
+        let (token, deadline) = (self.cluster.token(), self.cluster.now + Duration::from_millis(700));
+        self.label(token, || format!("transfer {id} {to:?}"));
+        self.open.insert(token, id.clone());
+        self.tasks.insert(token);
+        self.cluster.step(id, Event::Administer { token, deadline, task: Task::Transfer { to } });
     }
 
     fn crash(&mut self, id: &NodeId, unanswered: Unanswered) {
@@ -244,7 +258,9 @@ impl World {
                 Happening::Answered { node, token, reply } => {
                     let asked = self.open.remove(&token);
                     assert_eq!(asked.as_ref(), Some(&node), "{token:?} was answered twice, or elsewhere");
-                    self.history.answered(token, &reply);
+                    if !self.tasks.contains(&token) {
+                        self.history.answered(token, &reply);
+                    }
                 }
                 Happening::MayStop { node } if self.cluster.is_up(&node) => {
                     self.crash(&node, Unanswered::Kept);

@@ -7,7 +7,7 @@ use raft_core::entry::{Command, Entry, Payload, Sequence};
 use raft_core::kv;
 use raft_core::log::Recovered;
 use raft_core::message::{
-    AppendEntries, AppendResult, ForwardOutcome, Message, RequestVote, VoteRefusal, VoteReply,
+    AppendEntries, AppendResult, ForwardOutcome, Message, RequestVote, TaskOutcome, VoteRefusal, VoteReply,
 };
 use raft_core::replica::{CallReply, CommandResult, Notice, Outcome, Replica, Reply, Role, Token};
 use raft_core::types::{LogIndex, NodeId};
@@ -54,6 +54,8 @@ pub(crate) fn message(message: &Message) -> String {
         Message::ReadIndexReply { index: None, .. } => "ReadIndexReply: not the leader".into(),
         Message::Forward { command: forwarded, .. } => format!("Forward {}", command(forwarded)),
         Message::ForwardReply { outcome, .. } => format!("ForwardReply {}", forward_outcome(outcome)),
+        Message::Administer { task, .. } => format!("Administer {task}"),
+        Message::AdministerReply { outcome, .. } => format!("AdministerReply {}", task_outcome(outcome)),
         Message::Diverged { term, at } => format!("Diverged term={term} at={}", at.index),
     }
 }
@@ -152,6 +154,15 @@ fn forward_outcome(outcome: &ForwardOutcome) -> String {
     }
 }
 
+fn task_outcome(outcome: &TaskOutcome) -> String {
+    match outcome {
+        TaskOutcome::Done(done) => done.to_string(),
+        TaskOutcome::Refused(why) => format!("refused, {why}"),
+        TaskOutcome::NotLeader => "not the leader".into(),
+        TaskOutcome::Overloaded => "overloaded".into(),
+    }
+}
+
 fn outcome(outcome: &Outcome) -> String {
     let index = outcome.index;
     match &outcome.result {
@@ -179,6 +190,8 @@ fn reply(reply: &Reply) -> String {
             kv::QueryAnswer::Page(page) => format!("{} keys", page.keys),
             kv::QueryAnswer::Unreadable => "unreadable".into(),
         },
+        Reply::Administered(done) => done.to_string(),
+        Reply::Declined(why) => format!("declined, {why}"),
         Reply::Refused(refused) => format!("refused, {refused:?}"),
     }
 }

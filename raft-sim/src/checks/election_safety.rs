@@ -12,6 +12,11 @@ pub(crate) struct ElectionSafety {
 }
 
 impl ElectionSafety {
+    /// Who won this term.
+    pub(crate) fn leader_of(&self, term: Term) -> Option<usize> {
+        self.leaders.get(&term).copied()
+    }
+
     /// Returns whether this server has just become leader.
     pub(crate) fn check(&mut self, at: usize, id: &NodeId, consensus: &Consensus) -> bool {
         if consensus.role() != Role::Leader {

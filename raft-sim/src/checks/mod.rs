@@ -145,6 +145,11 @@ impl Checks {
         self.durable_first.answers_call(server, reply);
     }
 
+    /// Who won this term.
+    pub(crate) fn leader_of(&self, term: Term) -> Option<usize> {
+        self.election_safety.leader_of(term)
+    }
+
     /// A server tells a client that its command took effect.
     pub(crate) fn acknowledges(&mut self, index: LogIndex) {
         let entry = self.leader_completeness.committed_at(index);

@@ -42,7 +42,9 @@ impl World {
             F::Jump | F::Crash | F::CrashLeader | F::CrashAll | F::Power | F::PowerLeader | F::PowerAll => {
                 true
             }
-            F::Pause | F::PauseLeader | F::PauseMost | F::Stop | F::StopLeader | F::Burst => true,
+            F::Pause | F::PauseLeader | F::PauseMost | F::Stop | F::StopLeader | F::Burst | F::Transfer => {
+                true
+            }
             F::StateBit => self.memory_may_fail(),
             _ => false,
         }
@@ -81,6 +83,7 @@ impl World {
             }
             F::Stop => self.stop(somebody),
             F::StopLeader => self.stop(leader),
+            F::Transfer => self.order_transfer(somebody),
             F::StateBit => self.flip_state_bit(somebody),
             F::Burst => (0..self.clients.count()).for_each(|client| self.ask(client)),
             _ => {}

@@ -8,6 +8,7 @@ mod ending;
 mod memory;
 mod network;
 mod node;
+mod operators;
 mod process;
 mod queue;
 mod recording;
@@ -25,6 +26,7 @@ use crate::trace::Trace;
 use clients::Clients;
 use network::Network;
 use node::{Coming, Node};
+use operators::Operators;
 use queue::Queue;
 
 /// Events after which a run is taken for one that never ends.
@@ -37,6 +39,7 @@ pub(crate) struct World {
     nodes: Vec<Node>,
     network: Network,
     clients: Clients,
+    operators: Operators,
     history: History,
     faults: Faults,
     checks: Checks,
@@ -66,6 +69,7 @@ impl World {
             queue: Queue::new(),
             network: Network::new(plan.servers),
             clients: Clients::new(seed, plan.clients, operations.unwrap_or(plan.operations)),
+            operators: Operators::default(),
             history: History::default(),
             faults: Faults::draw(seed, without),
             checks: Checks::new(&nodes.iter().map(|node| node.id.clone()).collect::<Vec<NodeId>>()),

@@ -13,6 +13,7 @@ use super::World;
 use super::clock::Clock;
 use super::disk::Death;
 use super::node::Coming;
+use super::operators::Operators;
 use crate::checks::{damage, idle::Idle};
 use crate::fault::Fault;
 use crate::machine::{Memory, RecordedStore};
@@ -217,6 +218,9 @@ impl World {
                 if self.nodes[at].disk.submit(batch) {
                     self.disk_begins(at);
                 }
+            }
+            Action::Answer { token, reply } if Operators::own(token) => {
+                self.operator_hears(at, token, &reply);
             }
             Action::Answer { token, reply } => self.answer(at, token, reply),
             Action::CallReply { reply, .. } => {

@@ -39,8 +39,7 @@ impl World {
             return;
         }
         let packet = Packet { incarnation: self.nodes[from].incarnation, message: bytes };
-        // A connection delivers once, and only that makes a forwarded write unique.
-        let may_repeat = !matches!(message, Message::Forward { .. });
+        let may_repeat = !is_once(message);
         if may_repeat && self.faults.strikes(Fault::Duplicate) {
             let dice = self.faults.dice(Fault::Duplicate);
             let most = [5000, 500_000, 5_000_000][dice.index(3)];
@@ -78,7 +77,7 @@ impl World {
             return;
         }
         let mut message: Message = postcard::from_bytes(&packet.message).expect("a message that can be read");
-        if !is_current && matches!(message, Message::Forward { .. }) {
+        if !is_current && is_once(&message) {
             return;
         }
         self.spoil_on_arrival(to, &mut message);
@@ -159,4 +158,9 @@ impl World {
             self.queue.put(self.now + Duration::from_millis(cut.period), Coming::Cut { number });
         }
     }
+}
+
+/// A connection delivers once, and only that makes a forwarded write or task unique.
+fn is_once(message: &Message) -> bool {
+    matches!(message, Message::Forward { .. } | Message::Administer { .. })
 }

@@ -1,0 +1,61 @@
+//! Those who administer the cluster: they ask a server for something, and believe what it tells them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raft_core::replica::{Administered, Event, Reply, Task, Token};
+
+use super::World;
+use crate::fault::Fault;
+
+/// Their tokens begin here: clients' begin at zero.
+const FIRST: u64 = 1 << 62;
+
+/// Their tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Operators {
+    asked: u64,
+    /// Which server was asked, and which life of it.
+    open: BTreeMap<Token, (usize, u64)>,
+}
+
+impl Operators {
+    /// Whether the token is one of theirs.
+    pub(super) fn own(token: Token) -> bool {
+        token.0 >= FIRST
+    }
+}
+
+impl World {
+    /// An operator wants another leader, or one of his choice.
+    pub(super) fn order_transfer(&mut self, at: usize) {
+        let servers = self.nodes.len();
+        let dice = self.faults.dice(Fault::Transfer);
+        let (names, to, patience) = (dice.one_in(2), dice.index(servers), dice.between(100, 2000));
+        let to = names.then(|| self.nodes[to].id.clone());
+        let node = &self.nodes[at];
+        if !node.is_up() {
+            return;
+        }
+        let deadline = node.clock.read(self.now) + Duration::from_millis(patience);
+        let token = Token(FIRST + self.operators.asked);
+        self.operators.asked += 1;
+        self.operators.open.insert(token, (at, node.life));
+        self.comes_in(at, Event::Administer { token, deadline, task: Task::Transfer { to } });
+    }
+
+    /// A server answers an operator.
+    pub(super) fn operator_hears(&mut self, at: usize, token: Token, reply: &Reply) {
+        let asked = self.operators.open.remove(&token);
+        let is_its = asked == Some((at, self.nodes[at].life));
+        assert!(is_its, "Answers: {} answers an operator who asked nothing", self.nodes[at].id);
+        self.now_tell(|| format!("operator hears of {}: {reply:?}", token.0 - FIRST));
+        if let Reply::Administered(Administered::Transferred { leader, term }) = reply
+            && !self.may_be_wrong(at)
+        {
+            let leads = self.nodes.iter().position(|node| node.id == *leader);
+            let elected = self.checks.leader_of(*term);
+            assert!(elected.is_some() && elected == leads, "Answers: {leader} did not win term {term}");
+        }
+    }
+}
