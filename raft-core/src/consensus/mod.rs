@@ -55,7 +55,7 @@ pub use timing::{InvalidTiming, Timing};
 
 use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
-use crate::replica::{Notice, Role};
+use crate::replica::{DiskHealth, Notice, Role};
 use crate::seeded::{self, Bug};
 use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -147,6 +147,8 @@ pub struct Consensus {
     pub(crate) last_refusals: BTreeMap<NodeId, VoteRefusal>,
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
+    /// While it hangs, this server neither stands nor votes: it could store neither.
+    pub(crate) disk: DiskHealth,
     outbox: Vec<(NodeId, Message)>,
     /// None are left after a drain.
     #[serde(skip)]
@@ -186,6 +188,7 @@ impl Consensus {
             eager_until: None,
             last_refusals: BTreeMap::new(),
             connected: BTreeSet::new(),
+            disk: DiskHealth::Well,
             outbox: Vec::new(),
             notices: Vec::new(),
             records: Vec::new(),
@@ -342,6 +345,11 @@ impl Consensus {
         }
     }
 
+    /// Follows nobody, in the term it is in.
+    pub(crate) fn step_down(&mut self, reason: &'static str) {
+        self.adopt_term(self.term(), None, reason);
+    }
+
     /// Gives up whatever role it has, for good: the replica has failed.
     pub(crate) fn abdicate(&mut self) {
         self.role = RoleState::Follower(Following::default());
@@ -383,6 +391,12 @@ impl Consensus {
     #[must_use]
     pub fn id(&self) -> &NodeId {
         &self.id
+    }
+
+    /// How long is waited for what.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Who votes.
