@@ -224,7 +224,7 @@ def test_random_bytes(target: Node) -> None:
 def stream_head(target: Node, **other: str) -> bytes:
     """A request to open a stream between nodes; what is named here differs from what would be granted."""
     caller = target.cluster.others(target)[0].node_id
-    headers = {"version": "2", "node": caller, "to": target.node_id, "incarnation": "7", **other}
+    headers = {"version": "3", "node": caller, "to": target.node_id, "incarnation": "7", **other}
     lines = ["GET /raft/stream HTTP/1.1", "host: x", "connection: upgrade", "upgrade: raft"]
     lines += [f"raft-{name}: {value}" for name, value in headers.items() if value]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,11 +1,10 @@
 //! Log entries: what is replicated, in the order it is applied.
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{ClusterId, LogIndex, NodeId, Term};
+use crate::consensus::Configuration;
+use crate::types::{ClusterId, LogIndex, Term};
 
 /// One entry of the replicated log (paper §5.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,7 +26,8 @@ impl Entry {
     pub fn cost(&self) -> usize {
         match &self.payload {
             Payload::Noop => Self::OVERHEAD,
-            Payload::Genesis(genesis) => Self::OVERHEAD + genesis.members.len() * NodeId::MAX_LEN,
+            Payload::Genesis(genesis) => Self::OVERHEAD + genesis.configuration.cost(),
+            Payload::Configuration(configuration) => Self::OVERHEAD + configuration.cost(),
             Payload::Command(command) => {
                 let session = command.session.as_ref().map_or(0, |s| s.client.as_bytes().len() + 16);
                 Self::OVERHEAD + session + command.data.len()
@@ -45,6 +45,8 @@ pub enum Payload {
     Genesis(Genesis),
     /// A client's command.
     Command(Command),
+    /// The cluster's members from here on, on every server whose log has it (paper §6).
+    Configuration(Configuration),
 }
 
 /// What the first leader writes as entry 1.
@@ -52,8 +54,8 @@ pub enum Payload {
 pub struct Genesis {
     /// The new cluster's id.
     pub cluster_id: ClusterId,
-    /// Its voters.
-    pub members: Vec<NodeId>,
+    /// Its first members: those that each of them was started with.
+    pub configuration: Configuration,
 }
 
 /// A command for the state machine.
@@ -131,9 +133,11 @@ impl TryFrom<Bytes> for ClientId {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::string::ToString;
     use alloc::vec;
 
     use super::*;
+    use crate::types::NodeId;
 
     #[test]
     fn client_ids_follow_the_contract() {
@@ -154,12 +158,18 @@ mod tests {
             let session = client.map(|client| SessionStep { client, sequence });
             Payload::Command(Command { session, data: Bytes::from(vec![1; data]) })
         };
+        let configuration = |members: usize| {
+            let named = |n| (NodeId::new(&format!("{n:064}")).unwrap(), "127.0.0.1:12000".to_string());
+            Configuration::with_addresses((0..members).map(named))
+        };
         let genesis = |members: usize| {
-            let named = |n| NodeId::new(&format!("{n:064}")).unwrap();
-            let cluster_id = ClusterId(u128::MAX);
-            Payload::Genesis(Genesis { cluster_id, members: (0..members).map(named).collect() })
+            Payload::Genesis(Genesis {
+                cluster_id: ClusterId(u128::MAX),
+                configuration: configuration(members),
+            })
         };
         let mut payloads = vec![Payload::Noop, genesis(1), genesis(3), genesis(7)];
+        payloads.extend([1, 3, 7].map(|members| Payload::Configuration(configuration(members))));
         for data in [0, 1, 1000] {
             payloads.extend([command(None, data), command(Some(1), data), command(Some(128), data)]);
         }

@@ -96,6 +96,17 @@ bugs! {
     /// A read is answered before its index is applied (dissertation §6.4, step 4).
     ReadBeforeApplied,
 
+    // Membership.
+    /// A learner's vote and copies count (dissertation §4.2.1).
+    LearnerCounted,
+    /// While the voters are being changed, one majority of the old and the new ones together decides (paper
+    /// §6: one of each).
+    JointIsOne,
+    /// While the voters are being changed, the new ones decide alone (paper §6).
+    JointIsNewAlone,
+    /// A configuration stays in force when the part of the log is cut off that brought it (paper §6).
+    ConfigurationOutlivesTruncation,
+
     // Applying, sessions, clients.
     /// Each batch applies the last entry of the one before once more (paper Figure 2: `lastApplied`).
     ApplyTwice,
@@ -128,12 +139,16 @@ bugs! {
     RepairsSkipped,
     /// A new directory gets its identity before its first segment.
     IdentityFirst,
-    /// A leader whose disk does not answer goes on leading (hashicorp/raft #503).
-    HungDiskLeads,
     /// For the simulated disk: a prepared file's name is not durable when the preparation is answered.
     DirectoryNotSynced,
     /// For the simulated disk: writes to a file do not wait for its preparation.
     PrepareNotAwaited,
+}
+
+impl Bug {
+    /// Those that show only where members change. The scenarios of `raft-core` catch them.
+    pub const OF_MEMBERSHIP: &[Bug] =
+        &[Bug::LearnerCounted, Bug::JointIsOne, Bug::JointIsNewAlone, Bug::ConfigurationOutlivesTruncation];
 }
 
 #[cfg(feature = "seeded-bugs")]

@@ -3,6 +3,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
+use raft_core::consensus::Configuration;
 use raft_core::consensus::Consensus;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::kv;
@@ -11,7 +12,7 @@ use raft_core::message::{
     TaskOutcome, Unwelcome, VoteRefusal, VoteReply,
 };
 use raft_core::replica::{Administered, CommandResult, Outcome, Replica, Task, TaskRefused};
-use raft_core::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, StateHash, Term};
+use raft_core::types::{Applied, ClusterId, Incarnation, LogIndex, StateHash, Term};
 
 use crate::world::{incarnation, member, stranger};
 
@@ -279,13 +280,12 @@ impl Maker<'_> {
 }
 
 fn refused(kind: u8) -> VoteRefusal {
-    match kind % 6 {
+    match kind % 5 {
         0 => VoteRefusal::OldTerm,
         1 => VoteRefusal::LeaderAlive { leader: member(kind) },
         2 => VoteRefusal::VotedFor { candidate: member(kind) },
         3 => VoteRefusal::LogBehind { last_log_index: LogIndex(kind.into()), last_log_term: Term(1) },
-        4 => VoteRefusal::NotAdmitted,
-        _ => VoteRefusal::CannotStore,
+        _ => VoteRefusal::NotAdmitted,
     }
 }
 
@@ -301,8 +301,8 @@ fn payload(load: &Load) -> Payload {
     match load {
         Load::Noop => Payload::Noop,
         Load::Genesis(id) => {
-            let members: Vec<NodeId> = (0..id % 4).map(member).collect();
-            Payload::Genesis(Genesis { cluster_id: ClusterId((*id).into()), members })
+            let configuration = Configuration::new((0..id % 4).map(member));
+            Payload::Genesis(Genesis { cluster_id: ClusterId((*id).into()), configuration })
         }
         other => Payload::Command(command(other)),
     }

@@ -2,6 +2,7 @@
 
 mod cluster;
 
+use raft_core::consensus::Configuration;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::log::Record;
 use raft_core::types::{ClusterId, HardState, LogIndex, NodeId, Term};
@@ -57,11 +58,14 @@ fn records() -> Vec<Vec<Record>> {
         client: ClientId::new(b"client").expect("a valid id"),
         sequence: Sequence::Number { number: 2, answered_below: 1 },
     };
-    let members = (0..3).map(member).collect();
+    let configuration = Configuration::new((0..3).map(member));
     let command = |session| Payload::Command(Command { session, data: b"data"[..].into() });
     vec![
         vec![vote(1, Some(member(1))), Record::Peer { node_id: member(0), incarnation: incarnation(0) }],
-        vec![Record::Admitted, entry(1, 1, Payload::Genesis(Genesis { cluster_id: ClusterId(9), members }))],
+        vec![
+            Record::Admitted,
+            entry(1, 1, Payload::Genesis(Genesis { cluster_id: ClusterId(9), configuration })),
+        ],
         vec![vote(2, None), entry(2, 2, command(None)), entry(3, 2, command(Some(step)))],
         vec![entry(3, 2, Payload::Noop), Record::CommitHint(LogIndex(2))],
     ]

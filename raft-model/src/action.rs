@@ -152,6 +152,7 @@ pub(crate) fn entries(entries: &[Entry]) -> String {
     let told = entries.iter().map(|entry| {
         let what = match &entry.payload {
             Payload::Genesis(_) => "first".to_owned(),
+            Payload::Configuration(_) => "configuration".to_owned(),
             Payload::Noop => "opens the term".to_owned(),
             Payload::Command(command) => format!("command {}", command.data[0]),
         };

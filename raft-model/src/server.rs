@@ -173,7 +173,7 @@ impl Server {
     }
 
     fn servers(&self) -> usize {
-        self.replica.lock().unwrap_or_else(PoisonError::into_inner).consensus().configuration().voters().len()
+        self.replica.lock().unwrap_or_else(PoisonError::into_inner).consensus().configuration().voter_count()
     }
 
     fn work(&self) -> Work {

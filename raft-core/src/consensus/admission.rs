@@ -155,7 +155,7 @@ impl Consensus {
             .map(|(peer, _)| peer.clone())
             .collect();
         for peer in due {
-            let members = self.configuration.voters().cloned().collect();
+            let members = self.configuration().voters().cloned().collect();
             self.send(&peer, Message::Hello(Hello { cluster_id: self.cluster_id, members }));
             self.admission.unanswered.insert(peer, now + REPEAT);
         }
@@ -184,8 +184,8 @@ impl Consensus {
         {
             return self.refuse(from, Unwelcome::OtherCluster { theirs, yours });
         }
-        if !self.configuration.voters().eq(hello.members.iter()) {
-            let (theirs, yours) = (listed(self.configuration.voters()), listed(&hello.members));
+        if !self.configuration().voters().eq(hello.members.iter()) {
+            let (theirs, yours) = (listed(self.configuration().voters()), listed(&hello.members));
             return self.refuse(from, Unwelcome::OtherMembers { theirs, yours });
         }
         match self.admission.peers.get(from) {
@@ -230,7 +230,7 @@ impl Consensus {
 
     pub(super) fn admit_if_witnessed(&mut self) {
         if let Standing::Waiting { witnesses } = &self.admission.standing
-            && witnesses.len() >= self.configuration.witnesses()
+            && witnesses.len() >= self.configuration().witnesses()
         {
             self.admission.standing = Standing::Admitted;
             self.records.push(Record::Admitted);

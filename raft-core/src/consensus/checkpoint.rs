@@ -14,7 +14,7 @@ impl Consensus {
         let Consensus {
             id,
             incarnation,
-            configuration,
+            configurations,
             timing,
             rng,
             now,
@@ -31,7 +31,6 @@ impl Consensus {
             last_refusals,
             admission,
             connected,
-            disk,
             outbox,
             notices,
             records,
@@ -40,7 +39,7 @@ impl Consensus {
         Consensus {
             id: id.clone(),
             incarnation: *incarnation,
-            configuration: configuration.clone(),
+            configurations: configurations.clone(),
             timing: *timing,
             rng: rng.clone(),
             now: *now,
@@ -57,7 +56,6 @@ impl Consensus {
             last_refusals: last_refusals.clone(),
             admission: admission.clone(),
             connected: connected.clone(),
-            disk: disk.clone(),
             outbox: outbox.clone(),
             notices: Vec::new(),
             records: records.clone(),

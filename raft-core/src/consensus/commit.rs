@@ -16,7 +16,7 @@ impl Consensus {
             }
             leadership.progress.get(id).map_or(LogIndex::ZERO, |progress| progress.match_index)
         };
-        let stored_by_majority = self.configuration.reached_by_majority(stored);
+        let stored_by_majority = self.configuration().reached_by_majority(stored);
         let of_this_term = self.log.term_at(stored_by_majority) == Some(self.term());
         if of_this_term || seeded::is(Bug::CommitOldTerm) {
             self.commit_index = self.commit_index.max(stored_by_majority);
@@ -24,7 +24,7 @@ impl Consensus {
     }
 
     fn counts_unsynced(&self) -> bool {
-        let alone = self.configuration.voters().len() == 1;
+        let alone = self.configuration().voter_count() == 1;
         seeded::is(Bug::LeaderCountsUnsynced) || (alone && seeded::is(Bug::AppliedBeforeSynced))
     }
 }

@@ -26,7 +26,7 @@ impl Consensus {
     /// No leader was heard in time.
     pub(super) fn election_timeout(&mut self) {
         self.reset_election_deadline();
-        if !self.admission.is_admitted() || self.disk.is_hung() {
+        if !self.admission.is_admitted() {
             return;
         }
         if let RoleState::PreCandidate(votes) | RoleState::Candidate(votes) = &mut self.role {
@@ -35,7 +35,7 @@ impl Consensus {
         self.leader_heard = None;
         self.stand(Role::PreCandidate, false);
         if let Some(until) = self.eager_until {
-            let again = self.now + STAGGER * u32::try_from(self.configuration.voters().len()).unwrap_or(1);
+            let again = self.now + STAGGER * u32::try_from(self.configuration().voter_count()).unwrap_or(1);
             if again < until {
                 self.election_deadline = self.election_deadline.min(again);
             } else {
@@ -109,7 +109,7 @@ impl Consensus {
 
     fn count_votes(&mut self) {
         let (RoleState::PreCandidate(votes) | RoleState::Candidate(votes)) = &self.role else { return };
-        if !self.configuration.has_majority(|id| votes.granted.contains(id)) {
+        if !self.configuration().has_majority(|id| votes.granted.contains(id)) {
             return;
         }
         let transfer = votes.transfer;
@@ -149,7 +149,7 @@ impl Consensus {
         if !process_died || self.leader() != Some(peer) {
             return;
         }
-        let rank = self.configuration.voters().filter(|id| *id != peer).position(|id| *id == self.id);
+        let rank = self.configuration().voters().filter(|id| *id != peer).position(|id| *id == self.id);
         let wait = STAGGER * u32::try_from(rank.unwrap_or(0)).unwrap_or(0);
         self.leader_heard = None;
         if let RoleState::Follower(following) = &mut self.role {

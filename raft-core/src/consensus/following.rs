@@ -1,6 +1,7 @@
 //! A follower and the leader's entries (paper §5.3).
 
-use super::{Consensus, RoleState};
+use super::history::brought_by;
+use super::{Configuration, Consensus, RoleState};
 use crate::message::{AppendEntries, AppendReply, AppendResult, Message};
 use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Term};
@@ -65,10 +66,10 @@ impl Consensus {
                         entry.index > self.commit_index || seeded::is(Bug::TruncateCommitted),
                         "what is committed is never removed"
                     );
-                    self.log.truncate(entry.index);
-                    self.log.append(entry);
+                    self.truncate_log(entry.index);
+                    self.append_to_log(entry);
                 }
-                None => self.log.append(entry),
+                None => self.append_to_log(entry),
             }
         }
     }
@@ -123,15 +124,17 @@ impl Consensus {
     }
 }
 
-/// Whether the entries are contiguous and their terms do not fall, as in every log.
+/// Whether the entries are contiguous and their terms do not fall, as in every log, and every configuration
+/// among them is one that a cluster can be in.
 fn is_well_formed(append: &AppendEntries) -> bool {
     if append.prev_log_index.0.checked_add(append.entries.len() as u64).is_none() {
         return false;
     }
     let mut previous = (append.prev_log_index, append.prev_log_term);
     append.entries.iter().all(|entry| {
-        let fits = entry.index == previous.0.next() && entry.term >= previous.1 && entry.term <= append.term;
+        let follows =
+            entry.index == previous.0.next() && entry.term >= previous.1 && entry.term <= append.term;
         previous = (entry.index, entry.term);
-        fits
+        follows && brought_by(entry).is_none_or(Configuration::is_sound)
     })
 }

@@ -70,8 +70,8 @@ impl Consensus {
         // it may only commit entries of its own term by counting (paper §8, §5.4.2).
         let payload = if last == LogIndex::ZERO {
             let id = (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64());
-            let members = self.configuration.voters().cloned().collect();
-            Payload::Genesis(Genesis { cluster_id: ClusterId(id), members })
+            let configuration = self.configuration().clone();
+            Payload::Genesis(Genesis { cluster_id: ClusterId(id), configuration })
         } else {
             Payload::Noop
         };
@@ -85,7 +85,7 @@ impl Consensus {
     pub(crate) fn append_own(&mut self, payload: Payload) -> LogIndex {
         assert!(matches!(self.role, RoleState::Leader(_)), "only a leader adds entries of its own");
         let index = self.log.last_index().next();
-        self.log.append(Entry { index, term: self.term(), payload });
+        self.append_to_log(Entry { index, term: self.term(), payload });
         index
     }
 
@@ -163,7 +163,7 @@ impl Consensus {
         let heard = |id: &NodeId| {
             leadership.progress.get(id).is_none_or(|progress| now.since(progress.last_contact) < patience)
         };
-        if !self.configuration.has_majority(heard) {
+        if !self.configurations.current().has_majority(heard) {
             return self.adopt_term(self.term(), None, "a majority was not heard for an election timeout");
         }
         if leadership.transfer.as_ref().is_some_and(|transfer| transfer.deadline <= now) {

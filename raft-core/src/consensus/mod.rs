@@ -3,7 +3,8 @@
 //! | file | what it answers | source |
 //! | --- | --- | --- |
 //! | [`timing`] | how long is waited for what | paper §5.6, §9.3 |
-//! | [`configuration`] | who votes, what a majority is | paper §5.1 |
+//! | [`configuration`] | who belongs to it, who votes, what a majority is | paper §5.1, §6 |
+//! | `history` | which configuration is in force | paper §6 |
 //! | [`entry_log`] | what the log holds and how much of it is durable | paper §5.3 |
 //! | `admission` | may a server with a new disk vote? | paper §5.2 (votes are durable) |
 //! | `election` | when and how does a server stand? | paper §5.2, dissertation §9.6 |
@@ -30,6 +31,7 @@ pub mod configuration;
 mod election;
 pub mod entry_log;
 mod following;
+pub(crate) mod history;
 mod invariants;
 mod leading;
 #[cfg(feature = "model")]
@@ -47,15 +49,17 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 pub use admission::{Admission, Refusal, Standing};
-pub use configuration::Configuration;
+pub use configuration::{Configuration, Member, MemberRole, Promotion};
 pub use entry_log::EntryLog;
+use history::History;
 pub use leading::Leadership;
 use serde::{Deserialize, Serialize};
 pub use timing::{InvalidTiming, Timing};
 
+use crate::entry::Entry;
 use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
-use crate::replica::{DiskHealth, Notice, Role};
+use crate::replica::{Notice, Role};
 use crate::seeded::{self, Bug};
 use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -68,7 +72,7 @@ pub struct Start {
     pub incarnation: Incarnation,
     /// The cluster the directory belongs to, once it is known.
     pub cluster_id: Option<ClusterId>,
-    /// Who votes; it is one of them.
+    /// Who belongs to the cluster, itself among them, where the log does not say.
     pub configuration: Configuration,
     /// How long to wait.
     pub timing: Timing,
@@ -123,7 +127,7 @@ pub(crate) struct Votes {
 pub struct Consensus {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
-    pub(crate) configuration: Configuration,
+    pub(crate) configurations: History,
     pub(crate) timing: Timing,
     rng: ChaCha8Rng,
     pub(crate) now: Time,
@@ -147,8 +151,6 @@ pub struct Consensus {
     pub(crate) last_refusals: BTreeMap<NodeId, VoteRefusal>,
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
-    /// While it hangs, this server neither stands nor votes: it could store neither.
-    pub(crate) disk: DiskHealth,
     outbox: Vec<(NodeId, Message)>,
     /// None are left after a drain.
     #[serde(skip)]
@@ -168,11 +170,16 @@ impl Consensus {
             start.commit_index <= start.log.last_index() || seeded::is(Bug::CommitIndexAheadOfLog),
             "the commit hint is clamped to the log"
         );
+        let mut configurations = History::new(start.configuration);
+        start
+            .log
+            .range(start.log.first_index()..=start.log.last_index())
+            .for_each(|e| configurations.note(e));
         let mut consensus = Consensus {
             admission: Admission::new(start.admitted, start.peers),
             id: start.id,
             incarnation: start.incarnation,
-            configuration: start.configuration,
+            configurations,
             timing: start.timing,
             rng: ChaCha8Rng::seed_from_u64(start.seed),
             now: start.now,
@@ -188,7 +195,6 @@ impl Consensus {
             eager_until: None,
             last_refusals: BTreeMap::new(),
             connected: BTreeSet::new(),
-            disk: DiskHealth::Well,
             outbox: Vec::new(),
             notices: Vec::new(),
             records: Vec::new(),
@@ -249,9 +255,9 @@ impl Consensus {
         }
     }
 
-    /// The other voters.
+    /// The other members.
     pub(crate) fn others(&self) -> Vec<NodeId> {
-        self.configuration.voters().filter(|id| **id != self.id).cloned().collect()
+        self.configuration().members().map(|(id, _)| id).filter(|id| **id != self.id).cloned().collect()
     }
 
     pub(crate) fn send(&mut self, to: &NodeId, message: Message) {
@@ -345,11 +351,6 @@ impl Consensus {
         }
     }
 
-    /// Follows nobody, in the term it is in.
-    pub(crate) fn step_down(&mut self, reason: &'static str) {
-        self.adopt_term(self.term(), None, reason);
-    }
-
     /// Gives up whatever role it has, for good: the replica has failed.
     pub(crate) fn abdicate(&mut self) {
         self.role = RoleState::Follower(Following::default());
@@ -393,16 +394,45 @@ impl Consensus {
         &self.id
     }
 
-    /// How long is waited for what.
-    #[must_use]
-    pub fn timing(&self) -> &Timing {
-        &self.timing
-    }
-
-    /// Who votes.
+    /// Who belongs to the cluster: the latest configuration in the log, committed or not (paper §6).
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
-        &self.configuration
+        self.configurations.current()
+    }
+
+    /// Where that stands in the log; 0 while the log has none.
+    #[must_use]
+    pub fn configuration_index(&self) -> LogIndex {
+        self.configurations.index()
+    }
+
+    /// The latest configuration at or before an index, and its own index: what a snapshot there carries. The
+    /// index is not before the log's beginning.
+    #[must_use]
+    pub fn configuration_at(&self, index: LogIndex) -> (LogIndex, &Configuration) {
+        self.configurations.at(index)
+    }
+
+    /// The log begins after `up_to` from now on; what it held up to there is in a snapshot.
+    pub fn configurations_compacted(&mut self, up_to: LogIndex) {
+        self.configurations.compact(up_to);
+    }
+
+    /// A snapshot takes the place of the log, and this is the configuration that it carries.
+    pub fn restore_configuration(&mut self, index: LogIndex, configuration: Configuration) {
+        self.configurations = History::restored(index, configuration);
+    }
+
+    /// Adds an entry to the log. If it is a configuration, that is in force from now on.
+    pub(super) fn append_to_log(&mut self, entry: Entry) {
+        self.configurations.note(&entry);
+        self.log.append(entry);
+    }
+
+    /// Cuts the log: `from` and all after it are gone.
+    pub(super) fn truncate_log(&mut self, from: LogIndex) {
+        self.configurations.truncate(from);
+        self.log.truncate(from);
     }
 
     /// The log in memory.

@@ -33,13 +33,14 @@ impl Consensus {
     }
 
     /// Feeds the hasher what later steps depend on. Every field is named, so that a new one has to be
-    /// judged. Left out are: what never changes, what [`Consensus::forget_time`] makes the same, what the
-    /// replica has applied (it projects that itself), and what only an operator reads.
+    /// judged. Left out are: what never changes, which configurations the log holds (it is there itself),
+    /// what [`Consensus::forget_time`] makes the same, what the replica has applied (it projects that
+    /// itself), and what only an operator reads.
     pub(crate) fn project(&self, names: Names<'_>, mut out: &mut dyn Hasher) {
         let Consensus {
             id: _,
             incarnation: _,
-            configuration: _,
+            configurations: _,
             timing: _,
             rng: _,
             now: _,
@@ -56,7 +57,6 @@ impl Consensus {
             last_refusals: _,
             admission,
             connected,
-            disk,
             outbox,
             notices: _,
             records,
@@ -73,7 +73,7 @@ impl Consensus {
             RoleState::Candidate(votes) => (2u8, project_votes(votes, names)).hash(&mut out),
             RoleState::Leader(leadership) => project_leadership(leadership, names, out),
         }
-        (admission.is_admitted(), disk.is_hung()).hash(&mut out);
+        admission.is_admitted().hash(&mut out);
         project_names(connected, names).hash(&mut out);
         (records.len(), outbox.len()).hash(&mut out);
         for (to, message) in outbox {

@@ -43,6 +43,6 @@ impl Consensus {
             Some(progress) => progress.round,
             None => leadership.round,
         };
-        Some(self.configuration.reached_by_majority(echoed))
+        Some(self.configuration().reached_by_majority(echoed))
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Batch<'a> {
     fn add(&mut self, entry: &'a Entry) {
         match &entry.payload {
             Payload::Command(command) => self.add_command(entry, command),
-            Payload::Noop | Payload::Genesis(_) => {
+            Payload::Noop | Payload::Genesis(_) | Payload::Configuration(_) => {
                 self.run();
                 self.done(entry, None);
             }

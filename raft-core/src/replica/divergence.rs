@@ -67,9 +67,13 @@ impl Comparison {
         self.peers.iter().filter_map(|(id, compared)| Some((id, compared.differs?)))
     }
 
-    /// How many followers are known to have the leader's state at an index.
-    fn agreeing(&self, index: LogIndex) -> usize {
-        self.peers.values().filter(|peer| peer.differs.is_none() && peer.agreed >= index).count()
+    fn differs(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.differs.is_some())
+    }
+
+    /// Whether a follower is known to have the leader's state at an index.
+    fn agrees(&self, peer: &NodeId, index: LogIndex) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.differs.is_none() && peer.agreed >= index)
     }
 }
 
@@ -103,19 +107,23 @@ impl Replica {
         if !self.compares() {
             return;
         }
-        let (term, majority) = (self.consensus.term(), self.consensus.configuration.majority());
+        let term = self.consensus.term();
         let differing: Vec<(NodeId, Difference)> =
             self.comparison.differing().map(|(id, difference)| (id.clone(), difference)).collect();
         for (peer, difference) in &differing {
-            let agreeing = 1 + self.comparison.agreeing(difference.index);
+            let configuration = self.consensus.configuration();
+            let differs = |id: &NodeId| self.comparison.differs(id);
+            let agrees =
+                |id: &NodeId| *id == self.consensus.id || self.comparison.agrees(id, difference.index);
             let is_overdue = difference.since + self.patience() <= self.now;
-            let outnumbered = is_overdue && differing.len() > agreeing;
-            if differing.len() >= majority || outnumbered {
+            let count = |side: &dyn Fn(&NodeId) -> bool| configuration.voters().filter(|id| side(id)).count();
+            let outnumbered = is_overdue && count(&differs) > count(&agrees);
+            if configuration.has_majority(differs) || outnumbered {
                 let peers = differing.iter().map(|(peer, _)| peer.clone()).collect();
                 let Difference { index, ours, theirs, .. } = *difference;
                 return self.diverge(Divergence { index, ours, theirs, peers });
             }
-            if !difference.told && (agreeing >= majority || is_overdue) {
+            if !difference.told && (configuration.has_majority(agrees) || is_overdue) {
                 let at = Applied { index: difference.index, hash: difference.ours };
                 self.consensus.send(peer, Message::Diverged { term, at });
                 self.told(peer);

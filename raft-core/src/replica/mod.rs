@@ -10,7 +10,6 @@ mod apply;
 mod calls;
 mod checkpoint;
 mod clients;
-mod disk_health;
 mod divergence;
 mod event;
 mod hash_chain;
@@ -32,7 +31,6 @@ use bytes::Bytes;
 
 pub use administration::{Administered, Task, TaskRefused};
 pub use checkpoint::{Checkpoint, ResumeError};
-pub use disk_health::DiskHealth;
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
@@ -58,7 +56,8 @@ use writes::{Origin, Writes};
 /// What a replica is told besides what its disk holds.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who votes.
+    /// Who belongs to the cluster, as the server was started; from the first entry of the log on, the log
+    /// says.
     pub configuration: Configuration,
     /// How long to wait.
     pub timing: Timing,
@@ -258,7 +257,6 @@ impl Replica {
         }
         let others = [
             self.clients.deadline(),
-            self.disk_deadline(),
             self.hint_deadline(),
             self.reads.deadline(),
             self.writes.deadline(),
@@ -270,13 +268,12 @@ impl Replica {
 
     fn tick(&mut self) {
         self.consensus.tick();
-        self.watch_disk();
         self.expire_clients();
         self.judge();
     }
 
     fn is_peer(&self, id: &NodeId) -> bool {
-        *id != self.consensus.id && self.consensus.configuration.contains(id)
+        *id != self.consensus.id && self.consensus.configuration().contains(id)
     }
 
     fn receive(&mut self, from: &NodeId, incarnation: Incarnation, message: Message) {

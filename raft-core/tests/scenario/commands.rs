@@ -37,6 +37,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft_core::consensus::Configuration;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::log::{Identity, Record};
@@ -115,7 +116,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// The entry that `log` and `call` put at an index in a term: the same one wherever it is.
 fn entry_of(index: u64, term: u64, members: &[NodeId]) -> Entry {
     let payload = if index == 1 {
-        Payload::Genesis(Genesis { cluster_id: ClusterId(u128::from(term)), members: members.to_vec() })
+        Payload::Genesis(Genesis {
+            cluster_id: ClusterId(u128::from(term)),
+            configuration: Configuration::new(members.iter().cloned()),
+        })
     } else {
         let data = set(&format!("k{index}"), &format!("t{term}"));
         Payload::Command(Command { session: None, data })

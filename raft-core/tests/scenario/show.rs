@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::consensus::Standing;
+use raft_core::consensus::{Configuration, Member, MemberRole, Promotion, Standing};
 use raft_core::entry::{Command, Entry, Payload, Sequence};
 use raft_core::kv;
 use raft_core::log::Recovered;
@@ -112,6 +112,7 @@ pub(crate) fn entry(entry: &Entry) -> String {
         Payload::Noop => "noop".into(),
         Payload::Genesis(_) => "genesis".into(),
         Payload::Command(given) => command(given),
+        Payload::Configuration(given) => format!("configuration {}", configuration(given)),
     };
     format!("{}/{} {payload}", entry.index, entry.term)
 }
@@ -120,6 +121,30 @@ pub(crate) fn entry(entry: &Entry) -> String {
 pub(crate) fn terms(entries: &[Entry]) -> String {
     let terms: Vec<String> = entries.iter().map(|entry| entry.term.to_string()).collect();
     if terms.is_empty() { "empty".into() } else { terms.join(" ") }
+}
+
+/// `n1 n2 +n3 -n4`: two voters, a learner, and one that leaves. A member that is on its way has a mark after
+/// it: `?` while nobody has heard of its disk, `^` where it is to be a voter.
+pub(crate) fn configuration(configuration: &Configuration) -> String {
+    let member = |(id, member): (&NodeId, &Member)| {
+        let role = match member.role {
+            MemberRole::Voter => "",
+            MemberRole::Learner => "+",
+            MemberRole::Leaving => "-",
+        };
+        let unheard =
+            if member.role == MemberRole::Learner && member.incarnation.is_none() { "?" } else { "" };
+        let promotion = match &member.promotion {
+            Promotion::No => String::new(),
+            Promotion::Voter => "^".into(),
+            Promotion::InPlaceOf(old) => format!("^{old}"),
+        };
+        format!("{role}{id}{unheard}{promotion}")
+    };
+    let members: Vec<String> = configuration.members().map(member).collect();
+    let outgoing: Vec<&str> = configuration.outgoing().map(NodeId::as_str).collect();
+    let before = if outgoing.is_empty() { String::new() } else { format!(" | {}", outgoing.join(" ")) };
+    format!("[{}{before}]", members.join(" "))
 }
 
 fn command(command: &Command) -> String {
@@ -229,8 +254,6 @@ fn notice(notice: &Notice) -> String {
             let peers: Vec<&str> = found.peers.iter().map(NodeId::as_str).collect();
             format!("has another state than {} at {}", peers.join(", "), found.index)
         }
-        Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
-        Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
         Notice::Failed { reason } => format!("has failed: {reason}"),
     }
 }
@@ -264,7 +287,7 @@ pub(crate) fn state(replica: &Replica) -> String {
 /// What a leader knows of its followers' states.
 pub(crate) fn compared(replica: &Replica) -> String {
     let consensus = replica.consensus();
-    let others = consensus.configuration().voters().filter(|id| *id != consensus.id());
+    let others = consensus.configuration().members().map(|(id, _)| id).filter(|id| *id != consensus.id());
     let mut known: Vec<String> =
         others.map(|id| format!("{id} agreed at {}", replica.agreed_index(id))).collect();
     let differing = replica.differing_peers();

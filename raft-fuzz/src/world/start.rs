@@ -37,7 +37,7 @@ fn directory(beginning: Beginning) -> Directory {
     let mut records = vec![Record::Admitted];
     records.extend([1, 2].map(|n| Record::Peer { node_id: member(n), incarnation: incarnation(n) }));
     records.push(Record::HardState(HardState { term: Term(3), voted_for: None }));
-    let genesis = Genesis { cluster_id: ClusterId(7), members: (0..3).map(member).collect() };
+    let genesis = Genesis { cluster_id: ClusterId(7), configuration: Configuration::new((0..3).map(member)) };
     let set = kv::Command::Set {
         key: kv::Key::new("k0").expect("a valid key"),
         value: kv::Value::Json(Bytes::from_static(b"1")),

@@ -60,7 +60,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
         stored,
         machine,
         Options {
-            configuration: Configuration::new(config.peers.keys().cloned()),
+            configuration: Configuration::with_addresses(config.peers.clone()),
             timing: config.timing,
             seed: random()?,
             now: driver::elapsed(origin),

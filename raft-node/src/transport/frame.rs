@@ -8,7 +8,7 @@ use raft_core::message::Message;
 /// The version of the stream's format, as offered in the handshake. It covers the messages and what they mean
 /// to both sides, so also how the state hash is made. A node takes streams of its own version only: nodes of
 /// different ones form no cluster, and each says so of the other in `/api/why`. Version 2 added the state
-/// hash, version 3 what operators ask for.
+/// hash, version 3 what operators ask for and the members in the log.
 pub(super) const VERSION: u32 = 3;
 
 /// The longest message, in bytes: a batch of entries or one entry of the largest value, with room to spare.
