@@ -195,6 +195,9 @@ pub enum VoteRefusal {
     /// The voter may not vote (yet): its directory is new, and not enough members have noted it.
     #[error("its data directory is new and it may not vote yet")]
     NotAdmitted,
+    /// The voter's disk hangs: it could not store a vote.
+    #[error("its disk hangs and it could not store a vote")]
+    CannotStore,
 }
 
 /// Replicates entries; without any, asserts leadership.

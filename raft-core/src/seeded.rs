@@ -139,6 +139,8 @@ bugs! {
     RepairsSkipped,
     /// A new directory gets its identity before its first segment.
     IdentityFirst,
+    /// A leader whose disk does not answer goes on leading (hashicorp/raft #503).
+    HungDiskLeads,
     /// For the simulated disk: a prepared file's name is not durable when the preparation is answered.
     DirectoryNotSynced,
     /// For the simulated disk: writes to a file do not wait for its preparation.

@@ -68,6 +68,8 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Wiped { peer, .. } => format!("hears from {peer} that its disk is not the one it had"),
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
+        Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
+        Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
         Notice::Failed { reason } => format!("gives up: {reason}"),
     }
 }

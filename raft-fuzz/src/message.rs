@@ -280,12 +280,13 @@ impl Maker<'_> {
 }
 
 fn refused(kind: u8) -> VoteRefusal {
-    match kind % 5 {
+    match kind % 6 {
         0 => VoteRefusal::OldTerm,
         1 => VoteRefusal::LeaderAlive { leader: member(kind) },
         2 => VoteRefusal::VotedFor { candidate: member(kind) },
         3 => VoteRefusal::LogBehind { last_log_index: LogIndex(kind.into()), last_log_term: Term(1) },
-        _ => VoteRefusal::NotAdmitted,
+        4 => VoteRefusal::NotAdmitted,
+        _ => VoteRefusal::CannotStore,
     }
 }
 

@@ -26,7 +26,7 @@ impl Consensus {
     /// No leader was heard in time.
     pub(super) fn election_timeout(&mut self) {
         self.reset_election_deadline();
-        if !self.admission.is_admitted() {
+        if !self.admission.is_admitted() || self.disk.is_hung() {
             return;
         }
         if let RoleState::PreCandidate(votes) | RoleState::Candidate(votes) = &mut self.role {

@@ -59,7 +59,7 @@ pub use timing::{InvalidTiming, Timing};
 use crate::entry::Entry;
 use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
-use crate::replica::{Notice, Role};
+use crate::replica::{DiskHealth, Notice, Role};
 use crate::seeded::{self, Bug};
 use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -151,6 +151,8 @@ pub struct Consensus {
     pub(crate) last_refusals: BTreeMap<NodeId, VoteRefusal>,
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
+    /// While it hangs, this server neither stands nor votes: it could store neither.
+    pub(crate) disk: DiskHealth,
     outbox: Vec<(NodeId, Message)>,
     /// None are left after a drain.
     #[serde(skip)]
@@ -195,6 +197,7 @@ impl Consensus {
             eager_until: None,
             last_refusals: BTreeMap::new(),
             connected: BTreeSet::new(),
+            disk: DiskHealth::Well,
             outbox: Vec::new(),
             notices: Vec::new(),
             records: Vec::new(),
@@ -351,6 +354,11 @@ impl Consensus {
         }
     }
 
+    /// Follows nobody, in the term it is in.
+    pub(crate) fn step_down(&mut self, reason: &'static str) {
+        self.adopt_term(self.term(), None, reason);
+    }
+
     /// Gives up whatever role it has, for good: the replica has failed.
     pub(crate) fn abdicate(&mut self) {
         self.role = RoleState::Follower(Following::default());
@@ -392,6 +400,12 @@ impl Consensus {
     #[must_use]
     pub fn id(&self) -> &NodeId {
         &self.id
+    }
+
+    /// How long is waited for what.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Who belongs to the cluster: the latest configuration in the log, committed or not (paper §6).

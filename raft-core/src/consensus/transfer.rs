@@ -57,6 +57,22 @@ impl Consensus {
         self.leadership()?.transfer.as_ref().map(|transfer| &transfer.target)
     }
 
+    /// Starts to hand over to a voter whose disk has answered for the log up to `stored`, if one is there and
+    /// nothing of the kind is under way.
+    pub(crate) fn begin_transfer_past(&mut self, stored: LogIndex, deadline: Time) {
+        let Some(leadership) = self.leadership().filter(|leadership| leadership.transfer.is_none()) else {
+            return;
+        };
+        let able = leadership.progress.iter().filter(|(id, progress)| {
+            self.connected.contains(*id) && progress.answered && progress.match_index >= stored
+        });
+        let best = able.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
+        if let Some(best) = best {
+            let begun = self.begin_transfer(Some(&best), deadline);
+            debug_assert!(begun.is_ok(), "it is a voter and is there");
+        }
+    }
+
     /// Whether commands are held back because leadership is being handed over.
     pub(crate) fn is_transferring(&self) -> bool {
         self.leadership().is_some_and(|leadership| leadership.transfer.is_some())
@@ -77,7 +93,8 @@ impl Consensus {
 
     /// The leader asks this server to stand, at once and without a pre-vote.
     pub(super) fn handle_timeout_now(&mut self, from: &NodeId, term: Term) {
-        if term == self.term() && self.role() == Role::Follower && self.leader() == Some(from) {
+        let is_able = self.role() == Role::Follower && !self.disk.is_hung();
+        if term == self.term() && is_able && self.leader() == Some(from) {
             self.stand(Role::Candidate, true);
         }
     }

@@ -18,15 +18,22 @@ impl Consensus {
                 self.adopt_term(request.term, None, "a candidate is in a later term");
             }
             self.grant(from);
-        } else if !request.pre_vote
-            && request.term > self.term()
-            && !matches!(refusal, Some(VoteRefusal::LeaderAlive { .. } | VoteRefusal::NotAdmitted))
-        {
+        } else if !request.pre_vote && request.term > self.term() && !self.keeps_its_term(refusal.as_ref()) {
             // Refused for its log alone: the term counts all the same (paper §5.1).
             self.adopt_term(request.term, None, "a candidate is in a later term");
         }
         let term = if request.pre_vote && refusal.is_none() { request.term } else { self.term() };
         VoteReply { term, pre_vote: request.pre_vote, refusal }
+    }
+
+    /// Whether a candidate's later term means nothing to this server. Where its disk hangs it is in no hurry
+    /// to take up a term that it cannot store, unless it has to stop leading.
+    fn keeps_its_term(&self, refusal: Option<&VoteRefusal>) -> bool {
+        match refusal {
+            Some(VoteRefusal::LeaderAlive { .. } | VoteRefusal::NotAdmitted) => true,
+            Some(VoteRefusal::CannotStore) => self.role() != Role::Leader,
+            _ => false,
+        }
     }
 
     fn grant(&mut self, candidate: &NodeId) {
@@ -45,6 +52,9 @@ impl Consensus {
     fn reason_to_refuse(&self, from: &NodeId, request: &RequestVote) -> Option<VoteRefusal> {
         if !self.admission.is_admitted() {
             return Some(VoteRefusal::NotAdmitted);
+        }
+        if self.disk.is_hung() {
+            return Some(VoteRefusal::CannotStore);
         }
         if request.term < self.term() || (request.pre_vote && request.term == self.term()) {
             return Some(VoteRefusal::OldTerm);

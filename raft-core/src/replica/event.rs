@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -260,6 +261,17 @@ pub enum Notice {
     },
     /// This server's state is not the others'. It cannot go on: `Failed` follows.
     Diverged(Divergence),
+    /// The disk has not answered for an election timeout: this server does not lead, stand or vote until
+    /// it does.
+    DiskHangs {
+        /// For how long.
+        waited: Duration,
+    },
+    /// The disk that hung has answered.
+    DiskAnswers {
+        /// How long that took.
+        waited: Duration,
+    },
     /// The replica cannot go on.
     Failed {
         /// Why.

@@ -10,6 +10,7 @@ mod apply;
 mod calls;
 mod checkpoint;
 mod clients;
+mod disk_health;
 mod divergence;
 mod event;
 mod hash_chain;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 
 pub use administration::{Administered, Task, TaskRefused};
 pub use checkpoint::{Checkpoint, ResumeError};
+pub use disk_health::DiskHealth;
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
@@ -257,6 +259,7 @@ impl Replica {
         }
         let others = [
             self.clients.deadline(),
+            self.disk_deadline(),
             self.hint_deadline(),
             self.reads.deadline(),
             self.writes.deadline(),
@@ -268,6 +271,7 @@ impl Replica {
 
     fn tick(&mut self) {
         self.consensus.tick();
+        self.watch_disk();
         self.expire_clients();
         self.judge();
     }

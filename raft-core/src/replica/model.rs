@@ -46,12 +46,15 @@ impl Replica {
     }
 
     /// Makes the moment `now`, as if all that clocks measure had run out without having been acted upon: no
-    /// leader was heard lately, no retry waits, the disk has just been idle for a moment. Open requests keep
-    /// their deadlines. Between two steps, after [`Replica::drain`].
+    /// leader was heard lately, no retry waits, the disk has just been idle for a moment and does not hang.
+    /// Open requests keep their deadlines. Between two steps, after [`Replica::drain`].
     pub fn forget_time(&mut self, now: Time) {
         self.now = now;
         self.consensus.forget_time(now);
         self.storage.hint_due = now + NOT_YET;
+        if let Some(in_flight) = &mut self.storage.in_flight {
+            in_flight.since = now + NOT_YET;
+        }
         self.writes.retry_at = None;
         self.reads.retry_at = None;
         self.administration.retry_at = None;

@@ -44,6 +44,8 @@ pub(super) struct InFlight {
     pub(super) seq: WriteSeq,
     pub(super) frame: FrameSeq,
     pub(super) last_entry: LogIndex,
+    /// When it was handed over.
+    pub(super) since: Time,
 }
 
 impl Storage {
@@ -103,7 +105,7 @@ impl Replica {
             ops.extend(storage.writer.append(&records).1);
         }
         let (frame, last_entry) = (storage.writer.last_frame(), self.consensus.log.written());
-        storage.in_flight = Some(InFlight { seq, frame, last_entry });
+        storage.in_flight = Some(InFlight { seq, frame, last_entry, since: self.now });
         storage.hint_due = self.now + HINT_DELAY;
         self.actions.push(Action::Disk(DiskBatch { seq, ops, sync: true }));
     }
@@ -136,18 +138,25 @@ impl Replica {
         storage.durable_seq = in_flight.seq;
         storage.writer.note_durable(in_flight.frame);
         self.consensus.entries_durable(in_flight.last_entry);
+        self.disk_answered();
     }
 
     /// Lets those messages go whose foundations are durable, and holds the others back.
     pub(super) fn release_messages(&mut self) {
         let required = if seeded::is(Bug::TermNotPersisted) { WriteSeq(0) } else { self.state_needed() };
-        let storage = &mut self.storage;
+        let (storage, hangs) = (&mut self.storage, self.consensus.disk.is_hung());
         for (to, message) in self.consensus.take_outbox() {
+            if hangs {
+                storage.forget_outdated(&message, &to);
+            }
             storage.held.push_back((required, to, message));
         }
         while let Some((_, to, message)) = storage.held.pop_front_if(|(seq, ..)| *seq <= storage.durable_seq)
         {
             self.actions.push(Action::Send { to, message });
+        }
+        if hangs {
+            self.actions.extend(storage.take_unfounded());
         }
     }
 }

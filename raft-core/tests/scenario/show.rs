@@ -254,6 +254,8 @@ fn notice(notice: &Notice) -> String {
             let peers: Vec<&str> = found.peers.iter().map(NodeId::as_str).collect();
             format!("has another state than {} at {}", peers.join(", "), found.index)
         }
+        Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
+        Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
         Notice::Failed { reason } => format!("has failed: {reason}"),
     }
 }

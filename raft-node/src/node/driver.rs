@@ -118,10 +118,13 @@ impl Driver {
                 () = sleep_until(wake) => {
                     if wake.elapsed() > LATE {
                         tracing::debug!(late = ?wake.elapsed(), "the clock was kept waiting");
-                        // Let the streams be read first: the leader may have spoken long ago.
+                        // Let the streams be read first: the leader may have spoken long ago, or the disk.
                         tokio::task::yield_now().await;
                         while let Ok(input) = inbox.try_recv() {
                             inputs.push(input);
+                        }
+                        while let Ok(completion) = completions.try_recv() {
+                            done.push(completion);
                         }
                     }
                 }
@@ -270,6 +273,15 @@ impl Driver {
             Notice::Diverged(divergence) => {
                 let advice = explain::DIVERGED_ADVICE;
                 tracing::error!("this node's state is not the others': {divergence}. {advice}");
+            }
+            Notice::DiskHangs { waited } => {
+                let advice = explain::HUNG_ADVICE;
+                tracing::error!(
+                    "this node's disk has not answered for {waited:?}: it neither leads nor votes. {advice}"
+                );
+            }
+            Notice::DiskAnswers { waited } => {
+                tracing::warn!("this node's disk has answered after {waited:?}: the node is as before");
             }
             Notice::Failed { reason } => {
                 tracing::error!(reason, "the node has failed and takes no part any more");

@@ -2,7 +2,7 @@
 
 use raft_core::consensus::{Refusal, Standing};
 use raft_core::message::{Unwelcome, VoteRefusal};
-use raft_core::replica::{Replica, Role};
+use raft_core::replica::{DiskHealth, Replica, Role};
 use raft_core::types::{LogIndex, NodeId, Time};
 
 use super::{Explanation, Reason};
@@ -22,6 +22,11 @@ pub(super) const DIVERGED_ADVICE: &str = "Start this node again: it rebuilds its
     the missing members, and the majority decides. If memory and disk are sound, it is a fault of the \
     software: report it with this message";
 
+/// What the operator of a node can do whose disk hangs.
+pub(super) const HUNG_ADVICE: &str = "Nothing acknowledged is lost, and it goes on by itself once the disk \
+    answers. If that does not happen, look for the cause (the kernel's log, a full or throttled volume, a \
+    storage network that is down), or stop this machine: the others go on without it";
+
 /// A follower this many entries behind is worth a word.
 const LAGGING: u64 = 10_000;
 
@@ -32,6 +37,7 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
         Some(_) => diverged(&config.node_id, reason),
         None => failed(&config.node_id, reason),
     }));
+    reasons.extend(disk(&config.node_id, replica.disk_health(), now));
     reasons.extend(standing(config, replica));
     for peer in others(config) {
         reasons.extend(unreachable(config, peer, states));
@@ -82,6 +88,20 @@ fn failed(node_id: &NodeId, reason: &str) -> Reason {
         node_id: Some(node_id.clone()),
         advice: "Remove the cause, then start the node again: nothing acknowledged is lost.".to_owned(),
     }
+}
+
+fn disk(node_id: &NodeId, health: &DiskHealth, now: Time) -> Option<Reason> {
+    let DiskHealth::Hung { since } = health else { return None };
+    let waited = now.since(*since).as_millis();
+    Some(Reason {
+        code: "disk_hung",
+        detail: format!(
+            "This node's disk has not answered for {waited} ms: until it does, the node does not lead, stand \
+             for election or vote"
+        ),
+        node_id: Some(node_id.clone()),
+        advice: format!("{HUNG_ADVICE}."),
+    })
 }
 
 fn diverged(node_id: &NodeId, reason: &str) -> Reason {
@@ -193,7 +213,7 @@ fn refused(peer: &NodeId, refusal: &VoteRefusal) -> Reason {
         VoteRefusal::LogBehind { .. } => {
             "Nothing: the node with the longer log stands for election by itself."
         }
-        VoteRefusal::NotAdmitted => "See what that node says of itself.",
+        VoteRefusal::CannotStore | VoteRefusal::NotAdmitted => "See what that node says of itself.",
     };
     Reason {
         code: "vote_refused",

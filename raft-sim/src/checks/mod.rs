@@ -14,6 +14,7 @@
 //! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |
 //! | equally far, equal state | – | `state_hash` |
+//! | a leader's disk answers | – | `hung_disk` |
 //! | damage is found | – | `damage` |
 //!
 //! A check that fails panics, with the property's name before the first colon of what it says.
@@ -23,6 +24,7 @@ mod commit_rule;
 pub(crate) mod damage;
 mod durable_first;
 mod election_safety;
+pub(crate) mod hung_disk;
 pub(crate) mod idle;
 mod leader_append_only;
 mod leader_completeness;

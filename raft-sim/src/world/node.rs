@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) spoiled: Option<Entry>,
     /// Whether others have found that its state is not theirs.
     pub(crate) was_found_out: bool,
+    /// Since when, by its own clock, the disk owes the process an answer that it has not looked at.
+    pub(crate) owes_since: Option<Time>,
     /// What is recorded of its process.
     pub(crate) tape: Option<Tape>,
 }
@@ -55,6 +57,7 @@ impl Node {
             was_wiped: false,
             spoiled: None,
             was_found_out: false,
+            owes_since: None,
             tape: None,
         }
     }

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::disk::Death;
 use super::node::Coming;
 use super::operators::Operators;
-use crate::checks::{damage, idle::Idle};
+use crate::checks::{damage, hung_disk, idle::Idle};
 use crate::fault::Fault;
 use crate::machine::{Memory, RecordedStore};
 
@@ -48,6 +48,7 @@ impl World {
         node.wakes_at = None;
         node.paused_until = Time::ZERO;
         node.memory = Memory::default();
+        node.owes_since = None;
         let machine = Box::new(RecordedStore::new(&node.memory));
         let options =
             Options { configuration, timing: self.plan.timing, seed, now: node.clock.read(self.now) };
@@ -164,6 +165,9 @@ impl World {
         if let Some(tape) = &mut self.nodes[at].tape {
             tape.step(now, &event);
         }
+        if let Event::Persisted(_) = event {
+            self.nodes[at].owes_since = None;
+        }
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let idle = Idle::of(replica.consensus(), &event);
         replica.step(now, event);
@@ -177,6 +181,12 @@ impl World {
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let actions = replica.drain();
         self.checks.after_step(&self.nodes[at].server().expect("it is up"));
+        let node = &self.nodes[at];
+        hung_disk::check(
+            node.replica.as_ref().expect("it is up"),
+            node.owes_since,
+            node.clock.read(self.now),
+        );
         self.record_turn(at, &actions);
         let dies = actions.len() > 1 && self.faults.strikes(Fault::BetweenActions);
         let done =
@@ -215,6 +225,9 @@ impl World {
             Action::Disk(batch) => {
                 self.checks.submits(&self.nodes[at].server().expect("it is up"));
                 self.counts.batches += 1;
+                if batch.sync {
+                    self.nodes[at].owes_since = Some(self.nodes[at].clock.read(self.now));
+                }
                 if self.nodes[at].disk.submit(batch) {
                     self.disk_begins(at);
                 }
