@@ -14,6 +14,7 @@ pub mod message;
 pub mod record;
 pub mod replica;
 pub mod seeded;
+pub mod snapshot;
 pub mod state_machine;
 pub mod story;
 pub mod types;

@@ -1,6 +1,7 @@
 //! The key-value store: the state machine every node runs.
 
 mod command;
+mod snapshot;
 mod store;
 mod value;
 

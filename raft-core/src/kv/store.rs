@@ -8,19 +8,21 @@ use core::ops::Bound;
 use bytes::Bytes;
 
 use super::command::{Answer, Command, ListPage, Query, QueryAnswer};
+use super::snapshot::Snapshots;
 use super::value::{Item, Key, Value};
 use crate::hash;
-use crate::state_machine::{Committed, StateMachine};
+use crate::state_machine::{Committed, RestoreError, StateMachine};
 use crate::types::LogIndex;
 
 /// Keys and values, with the log index of each key's last change.
 #[derive(Debug, Default)]
 pub struct Store {
-    items: BTreeMap<Key, Item>,
-    revision: LogIndex,
+    pub(super) items: BTreeMap<Key, Item>,
+    pub(super) revision: LogIndex,
     /// The wrapping sum of all items' digests. What is replaced or removed is subtracted as it is stored, not
     /// as it was set: a bit that has turned over in between does not cancel out.
-    digest: u64,
+    pub(super) items_digest: u64,
+    pub(super) snapshots: Snapshots,
 }
 
 impl Store {
@@ -41,9 +43,10 @@ impl Store {
                 Answer::Set
             }
             Some(Command::Delete { key }) => {
+                self.save(&key);
                 let removed = self.items.remove_entry(&key);
                 if let Some((key, item)) = &removed {
-                    self.digest = self.digest.wrapping_sub(digest_of(key, item));
+                    self.items_digest = self.items_digest.wrapping_sub(digest_of(key, item));
                     self.revision = index;
                 }
                 Answer::Deleted(removed.is_some())
@@ -53,13 +56,22 @@ impl Store {
     }
 
     fn set(&mut self, key: Key, item: Item) {
-        self.digest = self.digest.wrapping_add(digest_of(&key, &item));
+        self.save(&key);
+        self.items_digest = self.items_digest.wrapping_add(digest_of(&key, &item));
         match self.items.entry(key) {
             Entry::Vacant(vacant) => drop(vacant.insert(item)),
             Entry::Occupied(mut occupied) => {
-                self.digest = self.digest.wrapping_sub(digest_of(occupied.key(), occupied.get()));
+                let replaced = digest_of(occupied.key(), occupied.get());
+                self.items_digest = self.items_digest.wrapping_sub(replaced);
                 occupied.insert(item);
             }
+        }
+    }
+
+    /// A key is about to change: a snapshot that is being taken may want what it has.
+    fn save(&mut self, key: &Key) {
+        if let Some(taking) = &mut self.snapshots.taking {
+            taking.items.save(key, self.items.get(key));
         }
     }
 
@@ -86,7 +98,7 @@ impl Store {
     }
 }
 
-fn digest_of(key: &Key, item: &Item) -> u64 {
+pub(super) fn digest_of(key: &Key, item: &Item) -> u64 {
     let (kind, data) = match &item.value {
         Value::Json(data) => (0, data),
         Value::Bytes(data) => (1, data),
@@ -96,6 +108,7 @@ fn digest_of(key: &Key, item: &Item) -> u64 {
 
 impl StateMachine for Store {
     fn apply(&mut self, batch: &[Committed<'_>]) -> Vec<Bytes> {
+        self.snapshots.free();
         batch.iter().map(|committed| self.apply_one(committed.index, committed.command).encode()).collect()
     }
 
@@ -111,7 +124,35 @@ impl StateMachine for Store {
     }
 
     fn digest(&self) -> u64 {
-        self.digest.wrapping_add(hash::of_words([self.revision.0]))
+        self.items_digest.wrapping_add(hash::of_words([self.revision.0]))
+    }
+
+    fn takes_snapshots(&self) -> bool {
+        true
+    }
+
+    fn freeze(&mut self) {
+        self.freeze_items();
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        self.tell_piece()
+    }
+
+    fn thaw(&mut self) {
+        self.snapshots.thaw();
+    }
+
+    fn restore_piece(&mut self, piece: &Bytes) -> Result<(), RestoreError> {
+        self.snapshots.restore_piece(piece)
+    }
+
+    fn restored(&mut self) -> Result<(), RestoreError> {
+        self.finish_restore()
+    }
+
+    fn abandon_restore(&mut self) {
+        self.snapshots.abandon_restore();
     }
 }
 

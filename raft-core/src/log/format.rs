@@ -39,7 +39,7 @@ pub(super) const ALIGNMENT: usize = 8;
 const SEGMENT_MAGIC: [u8; 8] = *b"RAFTLOG\n";
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"RFrm";
 
-static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+pub(crate) static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 /// CRC-32C of some bytes.
 pub(super) fn checksum(bytes: &[u8]) -> u32 {

@@ -29,6 +29,7 @@ mod standing;
 mod writer;
 
 pub use error::RecoveryError;
+pub(crate) use format::CRC32C;
 pub use format::{DEFAULT_SEGMENT_SIZE, FORMAT_VERSION, FrameSeq, SegmentNumber};
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use recovery::{Recovered, Recovery, TornTail, recover};

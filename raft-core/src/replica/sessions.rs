@@ -5,14 +5,20 @@
 //! decides and no clock. What a forgotten client may not do is have a numbered command executed again: its
 //! session is unknown from then on, and an unknown session executes nothing.
 
+#[allow(dead_code, reason = "the replica takes no snapshots yet")]
+mod snapshot;
+
 use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
 use crc::{CRC_64_XZ, Crc, Table};
+use serde::{Deserialize, Serialize};
 
 use super::event::{CommandResult, Outcome};
 use crate::entry::{ClientId, Sequence, SessionStep};
 use crate::types::LogIndex;
+
+use snapshot::Snapshots;
 
 /// Sessions remembered at most.
 pub const MAX_SESSIONS: usize = 262_144;
@@ -23,7 +29,7 @@ pub const MAX_ANSWERS: usize = 1024;
 static FINGERPRINT: Crc<u64, Table<1>> = Crc::<u64, Table<1>>::new(&CRC_64_XZ);
 
 /// Tells whether a repeated command is the same command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Fingerprint(u64);
 
 impl Fingerprint {
@@ -32,13 +38,13 @@ impl Fingerprint {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Executed {
     command: Fingerprint,
     outcome: Outcome,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Session {
     /// One command under a key of its own. None while it is executed: it has its place in the table from when
     /// it is judged, so that what is forgotten does not depend on what is executed together.
@@ -47,12 +53,16 @@ enum Session {
     Numbered { floor: u64, executed: BTreeMap<u64, Executed> },
 }
 
+/// A session, with the log index that used it last.
+type Used = (LogIndex, Session);
+
 /// The sessions of all clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
-    sessions: BTreeMap<ClientId, (LogIndex, Session)>,
+    sessions: BTreeMap<ClientId, Used>,
     by_use: BTreeMap<LogIndex, ClientId>,
     capacity: usize,
+    snapshots: Snapshots,
 }
 
 /// What is to be done with a command.
@@ -66,7 +76,12 @@ pub(crate) enum Verdict {
 
 impl Sessions {
     pub(crate) fn new() -> Sessions {
-        Sessions { sessions: BTreeMap::new(), by_use: BTreeMap::new(), capacity: MAX_SESSIONS }
+        Sessions {
+            sessions: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+            capacity: MAX_SESSIONS,
+            snapshots: Snapshots::default(),
+        }
     }
 
     #[cfg(test)]
@@ -77,6 +92,7 @@ impl Sessions {
     /// Judges the command at `index`.
     pub(crate) fn judge(&mut self, index: LogIndex, step: &SessionStep, command: &Bytes) -> Verdict {
         let answer = |result| Verdict::Answer(Outcome { index, result });
+        self.save(&step.client);
         let known = self.touch(index, &step.client);
         match (step.sequence, known) {
             (Sequence::Open, None) => {
@@ -146,6 +162,7 @@ impl Sessions {
         while self.sessions.len() > self.capacity
             && let Some((_, forgotten)) = self.by_use.pop_first()
         {
+            self.save(&forgotten);
             self.sessions.remove(&forgotten);
         }
         debug_assert_eq!(self.sessions.len(), self.by_use.len());
