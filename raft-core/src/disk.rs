@@ -1,6 +1,10 @@
 //! The abstract disk: what the replica asks of the world's, as plain data, and what recovery reads.
 //!
 //! `raft-node` carries the operations out on files; the simulator on a disk that forgets and tears.
+//! [`DiskOp`] is for the log and what goes with it, in order; [`AsideOp`] for snapshots, aside of it.
+
+mod aside;
+mod snapshot_file;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -8,6 +12,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+pub use aside::{AsideError, AsideErrorKind, AsideOp, AsideOutcome, AsideSeq};
+pub use snapshot_file::SnapshotFile;
 
 /// A file of the data directory, without its folder: `identity`, `log-00000000000000000001`.
 pub type FileName = String;

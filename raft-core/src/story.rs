@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use crate::disk::AsideOp;
 use crate::message::{AppendResult, ForwardOutcome, Message};
 use crate::replica::{Action, Call, Event, Notice, Reply};
 
@@ -90,6 +91,8 @@ pub fn event(event: &Event) -> String {
             format!("called by {from}: {}", message(&Message::AppendEntries(append.clone())))
         }
         Event::Persisted(seq) => format!("the disk has batch {}", seq.0),
+        Event::AsideDone { seq, outcome: Ok(_) } => format!("operation {} aside is done", seq.0),
+        Event::AsideDone { seq, outcome: Err(error) } => format!("operation {} aside fails: {error}", seq.0),
         Event::DiskFailed { reason } => format!("the disk fails: {reason}"),
         Event::Propose { token, command, .. } => {
             format!("request {}: a command of {} bytes", token.0, command.data.len())
@@ -109,6 +112,7 @@ pub fn action(action: &Action) -> String {
             let flushed = if batch.sync { "" } else { ", not flushed" };
             format!("batch {} goes to the disk{flushed}", batch.seq.0)
         }
+        Action::Aside { seq, op } => format!("operation {} aside: {}", seq.0, aside(op)),
         Action::Answer { token, reply } => match reply {
             Reply::Done(outcome) => format!("request {} is done at {}", token.0, outcome.index),
             Reply::Found(_) => format!("request {} has its answer", token.0),
@@ -119,5 +123,18 @@ pub fn action(action: &Action) -> String {
         Action::CallReply { token, .. } => format!("call {} has its answer", token.0),
         Action::Notice(told) => notice(told),
         Action::Stopped => "it has stopped".to_string(),
+    }
+}
+
+fn aside(op: &AsideOp) -> String {
+    match op {
+        AsideOp::Create { file } => format!("make {file}"),
+        AsideOp::Write { file, offset, data, sync } => {
+            let flushed = if *sync { ", flushed" } else { "" };
+            format!("write {} bytes to {file} at {offset}{flushed}", data.len())
+        }
+        AsideOp::Finish { file, length, name } => format!("finish {file} of {length} bytes as {name}"),
+        AsideOp::Read { file, offset, length } => format!("read {length} bytes of {file} at {offset}"),
+        AsideOp::Remove { file } => format!("remove {file}"),
     }
 }

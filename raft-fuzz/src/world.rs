@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::disk::DiskBatch;
+use raft_core::disk::{AsideOp, AsideSeq, DiskBatch};
 use raft_core::entry::{ClientId, Command, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::message::Message;
@@ -46,6 +46,8 @@ pub struct World {
     disk: Directory,
     /// Handed to the disk and not carried out.
     waiting: VecDeque<DiskBatch>,
+    /// To be done aside.
+    aside: VecDeque<(AsideSeq, AsideOp)>,
     now: Time,
     next_token: u64,
     checks: Checks,
@@ -167,12 +169,17 @@ impl World {
         for action in self.replica.drain() {
             match action {
                 Action::Disk(batch) => self.waiting.push_back(batch),
+                Action::Aside { seq, op } => self.aside.push_back((seq, op)),
                 Action::Send { to, message } => self.checks.sent(&self.disk, &to, &message),
                 Action::CallReply { reply, .. } => self.answered(&reply),
                 Action::Answer { .. } | Action::Notice(_) | Action::Stopped => {}
             }
         }
         self.checks.after(&self.replica, &self.records.take());
+        if let Some((seq, op)) = self.aside.pop_front() {
+            let outcome = op.carry_out(&mut self.disk);
+            self.step(Event::AsideDone { seq, outcome });
+        }
     }
 
     fn answered(&mut self, reply: &CallReply) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use raft_core::disk::{DiskBatch, DiskOp, FileName, WriteSeq};
+use raft_core::disk::{AsideOp, AsideOutcome, DiskBatch, DiskOp, FileName, WriteSeq};
 use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::replica::model::project_entry;
 use raft_core::types::NodeId;
@@ -76,6 +76,18 @@ impl Disk {
         let mut files = image.files.clone();
         ops.iter().for_each(|op| apply(&mut files, op));
         Arc::new(Image::new(files, &self.id))
+    }
+
+    /// Does something aside of the log: at once and durably.
+    pub(crate) fn carry_out_aside(&mut self, op: &AsideOp) -> AsideOutcome {
+        let mut outcome = None;
+        let waiting = self.waiting.as_mut().map(|waiting| &mut waiting.image);
+        for image in waiting.into_iter().chain([&mut self.durable]) {
+            let mut files = image.files.clone();
+            outcome = Some(op.carry_out(&mut files));
+            *image = Arc::new(Image::new(files, &self.id));
+        }
+        outcome.expect("there is a durable image")
     }
 
     /// Whether a batch waits that the replica wants to hear of.

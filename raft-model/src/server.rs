@@ -327,8 +327,13 @@ impl Work {
     /// Carries out what the replica wants done.
     fn drain(&mut self, disk_answers: bool) {
         loop {
+            let mut went_aside = false;
             for action in self.replica.drain() {
+                went_aside |= matches!(action, Action::Aside { .. });
                 self.carry_out(action);
+            }
+            if went_aside {
+                continue;
             }
             if !disk_answers || !self.disk.is_busy() {
                 return;
@@ -350,6 +355,10 @@ impl Work {
                 self.outputs.push(Output::Send(Arc::new(Packet::new(self.place, to, message))));
             }
             Action::Disk(batch) => self.disk.submit(&batch),
+            Action::Aside { seq, op } => {
+                let outcome = self.disk.carry_out_aside(&op);
+                self.at_once(Event::AsideDone { seq, outcome });
+            }
             Action::Answer { reply: Reply::Done(outcome), .. } => {
                 self.outputs.push(Output::Done { index: outcome.index });
             }

@@ -13,7 +13,7 @@ use super::segment::{Frame, Segment};
 use super::standing::Standing;
 use super::writer::{End, Writer};
 use super::{LogOptions, Record, segments_among};
-use crate::disk::{DiskOp, FileName, ReadDisk};
+use crate::disk::{DiskOp, FileName, ReadDisk, SnapshotFile};
 use crate::entry::Entry;
 use crate::seeded::{self, Bug};
 use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
@@ -46,6 +46,8 @@ pub struct Recovered {
     pub peers: BTreeMap<NodeId, Incarnation>,
     /// Whether the server may vote.
     pub admitted: bool,
+    /// Files that no record vouches for and that are of no more use. They may be removed at leisure.
+    pub leftovers: Vec<FileName>,
     /// What was cut off the end, if anything. Worth a line in the log; nothing acknowledged was in it.
     pub torn: Option<TornTail>,
     /// To be carried out, as one synced batch, before anything that was recovered is acted upon. It clears
@@ -105,7 +107,8 @@ pub(super) fn read(
     if identity.node_id != *node_id {
         return Err(RecoveryError::WrongNode { found: identity.node_id, expected: node_id.clone() });
     }
-    let mut walk = Walk::new();
+    let leftovers = names.iter().filter(|name| SnapshotFile::from_file_name(name).is_some());
+    let mut walk = Walk::new(leftovers.cloned().collect());
     // Segments from the one the last frame was found in: where the log ends is not known before the last.
     let mut tail: Vec<Segment> = Vec::new();
     let mut offset = SEGMENT_HEADER;
@@ -170,10 +173,11 @@ struct Walk {
     unproven: VecDeque<(FrameSeq, DiskOp)>,
     standing: Standing,
     entries: Vec<Entry>,
+    leftovers: Vec<FileName>,
 }
 
 impl Walk {
-    fn new() -> Walk {
+    fn new(leftovers: Vec<FileName>) -> Walk {
         Walk {
             last: FrameSeq(0),
             last_crc: 0,
@@ -181,6 +185,7 @@ impl Walk {
             unproven: VecDeque::new(),
             standing: Standing::default(),
             entries: Vec::new(),
+            leftovers,
         }
     }
 
@@ -310,6 +315,7 @@ fn finish(
         admitted: standing.admitted,
         writer: Writer::resume(identity.incarnation, options, end, standing),
         entries: walk.entries,
+        leftovers: walk.leftovers,
         torn: settled.torn,
         repairs,
         identity,

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::administration::Administration;
+use super::aside::Aside;
 use super::calls::PendingCall;
 use super::clients::Clients;
 use super::divergence::Comparison;
@@ -40,6 +41,7 @@ pub struct Checkpoint {
     written: LogIndex,
     durable: LogIndex,
     storage: Storage,
+    aside: Aside,
     applied: Applied,
     comparison: Comparison,
     clients: Clients,
@@ -100,6 +102,7 @@ impl Replica {
             identity,
             consensus,
             storage,
+            aside,
             machine: _,
             sessions: _,
             last_applied: _,
@@ -130,6 +133,7 @@ impl Replica {
             written: log.written(),
             durable: log.durable(),
             storage: storage.clone(),
+            aside: aside.clone(),
             applied: chain.applied(),
             comparison: comparison.clone(),
             clients: clients.clone(),
@@ -172,6 +176,7 @@ impl Replica {
             identity: checkpoint.identity,
             consensus: checkpoint.consensus.with_log(log),
             storage: checkpoint.storage,
+            aside: checkpoint.aside,
             machine,
             sessions: Sessions::new(),
             last_applied: LogIndex::ZERO,

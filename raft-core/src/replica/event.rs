@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::administration::{Administered, Task, TaskRefused};
-use crate::disk::{DiskBatch, WriteSeq};
+use crate::disk::{AsideOp, AsideOutcome, AsideSeq, DiskBatch, WriteSeq};
 use crate::entry::Command;
 use crate::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
 use crate::types::{Incarnation, LogIndex, NodeId, StateHash, Term, Time};
@@ -56,6 +56,13 @@ pub enum Event {
     },
     /// All batches up to this one, which asked for `sync`, are durable.
     Persisted(WriteSeq),
+    /// An operation aside of the log has been carried out, or has failed.
+    AsideDone {
+        /// Which.
+        seq: AsideSeq,
+        /// What came of it.
+        outcome: AsideOutcome,
+    },
     /// The disk failed: nothing that is not reported persisted will be.
     DiskFailed {
         /// In words for the operator.
@@ -129,6 +136,14 @@ pub enum Action {
     },
     /// Hand this to the disk.
     Disk(DiskBatch),
+    /// Carry this out aside of the log, never holding up a batch; answered by [`Event::AsideDone`]. There is
+    /// one at a time.
+    Aside {
+        /// Its number.
+        seq: AsideSeq,
+        /// What to do.
+        op: AsideOp,
+    },
     /// Answer a client's command or question.
     Answer {
         /// The request.

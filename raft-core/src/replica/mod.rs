@@ -7,6 +7,7 @@
 
 mod administration;
 mod apply;
+mod aside;
 mod calls;
 mod checkpoint;
 mod clients;
@@ -38,7 +39,7 @@ pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
-use crate::disk::WriteSeq;
+use crate::disk::{FileName, WriteSeq};
 use crate::log::{Identity, Recovered, Writer};
 use crate::message::Message;
 use crate::seeded::{self, Bug};
@@ -46,6 +47,7 @@ use crate::state_machine::StateMachine;
 use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 use administration::Administration;
+use aside::Aside;
 use calls::PendingCall;
 use clients::Clients;
 use divergence::Comparison;
@@ -79,6 +81,7 @@ pub struct Stored {
     commit_hint: LogIndex,
     admitted: bool,
     peers: BTreeMap<NodeId, Incarnation>,
+    leftovers: Vec<FileName>,
 }
 
 impl Stored {
@@ -93,6 +96,7 @@ impl Stored {
             commit_hint: LogIndex::ZERO,
             admitted: false,
             peers: BTreeMap::new(),
+            leftovers: Vec::new(),
         }
     }
 }
@@ -115,6 +119,7 @@ impl From<Recovered> for Stored {
             commit_hint: recovered.commit_hint,
             admitted: recovered.admitted,
             peers: recovered.peers,
+            leftovers: recovered.leftovers,
         }
     }
 }
@@ -125,6 +130,7 @@ pub struct Replica {
     identity: Identity,
     consensus: Consensus,
     storage: Storage,
+    aside: Aside,
     machine: Box<dyn StateMachine>,
     sessions: Sessions,
     last_applied: LogIndex,
@@ -166,11 +172,12 @@ impl Replica {
         let first_request = consensus.first_request();
         let applied =
             if seeded::is(Bug::AppliedIndexAheadOfData) { stored.commit_hint } else { LogIndex::ZERO };
-        Replica {
+        let mut replica = Replica {
             now: options.now,
             identity: stored.identity,
             consensus,
             storage: Storage::new(stored.writer, stored.commit_hint),
+            aside: Aside::default(),
             machine,
             sessions: Sessions::new(),
             last_applied: applied,
@@ -186,7 +193,9 @@ impl Replica {
             failed: None,
             diverged: None,
             actions: Vec::new(),
-        }
+        };
+        replica.remove_aside(stored.leftovers);
+        replica
     }
 
     /// Takes an event in. What follows from it comes out of [`Replica::drain`].
@@ -212,6 +221,7 @@ impl Replica {
             }
             Event::Called { token, from, call } => self.call(token, &from, call),
             Event::Persisted(seq) => self.persisted(seq),
+            Event::AsideDone { seq, outcome } => self.aside_done(seq, outcome),
             Event::DiskFailed { .. } if seeded::is(Bug::DiskFailureIgnored) => {
                 self.persisted(WriteSeq(u64::MAX));
             }
@@ -236,6 +246,7 @@ impl Replica {
             self.write();
             self.apply_committed();
             self.settle_handover();
+            self.start_aside();
             self.finish_reads();
             self.finish_calls();
             self.release_messages();

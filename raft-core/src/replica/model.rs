@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::Replica;
 use super::administration::{Administration, Handover};
+use super::aside::Aside;
 use super::reads::{InRound, Read, Reads};
 use super::storage::Storage;
 use super::writes::{Origin, Writes};
@@ -27,6 +28,7 @@ impl Replica {
             identity: self.identity.clone(),
             consensus: self.consensus.clone(),
             storage: self.storage.clone(),
+            aside: self.aside.clone(),
             machine,
             sessions: self.sessions.clone(),
             last_applied: self.last_applied,
@@ -74,6 +76,7 @@ impl Replica {
             identity,
             consensus,
             storage,
+            aside,
             machine: _,
             sessions: _,
             last_applied,
@@ -92,6 +95,7 @@ impl Replica {
         } = self;
         consensus.project(names, out);
         project_storage(storage, names, out);
+        project_aside(aside, out);
         (identity.cluster_id.is_some(), last_applied, stopping.is_some(), stopped).hash(&mut out);
         for (token, open) in &clients.open {
             (token, open.kind).hash(&mut out);
@@ -115,6 +119,13 @@ fn project_storage(storage: &Storage, names: Names<'_>, mut out: &mut dyn Hasher
         (ahead(seq.0), names(to)).hash(&mut out);
         project_message(message, out);
     }
+}
+
+/// How many operations were done does not matter.
+fn project_aside(aside: &Aside, mut out: &mut dyn Hasher) {
+    let Aside { last: _, in_flight, waiting } = aside;
+    in_flight.hash(&mut out);
+    waiting.hash(&mut out);
 }
 
 fn project_writes(writes: &Writes, names: Names<'_>, mut out: &mut dyn Hasher) {

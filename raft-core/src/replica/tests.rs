@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::consensus::Standing;
-use crate::disk::DiskOp;
+use crate::disk::{AsideError, AsideErrorKind, AsideOp, AsideSeq, DiskOp};
 use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
@@ -560,4 +560,33 @@ fn who_has_diverged_can_say_how() {
     let divergence = Divergence { index: LogIndex(1), ours, theirs, peers: vec![node("n2")] };
     assert_eq!(replica.failed(), Some(alloc::format!("{divergence}").as_str()));
     assert_eq!(replica.diverged(), Some(&divergence));
+}
+
+/// What it wants done aside of the log.
+fn aside(actions: &[Action]) -> Vec<(AsideSeq, AsideOp)> {
+    let ops = actions.iter().filter_map(|action| match action {
+        Action::Aside { seq, op } => Some((*seq, op.clone())),
+        _ => None,
+    });
+    ops.collect()
+}
+
+#[test]
+fn what_is_left_over_is_removed_one_file_after_the_other() {
+    let names = ["snapshot-1", "snapshot-2"].map(String::from);
+    let leftovers = names.to_vec();
+    let mut replica = start(&MEMBERS, Stored { leftovers, ..stored(&MEMBERS) });
+    let done = |seq| Event::AsideDone { seq: AsideSeq(seq), outcome: Ok(Bytes::new()) };
+    let failed = AsideError { kind: AsideErrorKind::Other, reason: "as the test wants".into() };
+    let asked = |n: u64| {
+        let file = names[usize::try_from(n).unwrap() - 1].clone();
+        vec![(AsideSeq(n), AsideOp::Remove { file })]
+    };
+    assert_eq!(aside(&happens(&mut replica, at(0), Event::Tick)), asked(1));
+    assert_eq!(aside(&happens(&mut replica, at(1), done(2))), [], "an answer to something else");
+    let outcome = Err(failed);
+    let next = happens(&mut replica, at(2), Event::AsideDone { seq: AsideSeq(1), outcome });
+    assert_eq!(aside(&next), asked(2), "a failure stops nothing");
+    assert_eq!(aside(&happens(&mut replica, at(3), done(2))), []);
+    assert_eq!(replica.failed(), None);
 }

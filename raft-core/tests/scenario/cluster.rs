@@ -193,6 +193,12 @@ impl Cluster {
                 self.carry_out(id, action);
             }
             let node = self.node(id);
+            let aside = if node.disk_answers { node.disk.finish_aside() } else { None };
+            if let Some((seq, outcome)) = aside {
+                self.step_without_draining(id, Event::AsideDone { seq, outcome });
+                continue;
+            }
+            let node = self.node(id);
             if !node.disk_answers || !node.disk.is_busy() {
                 return;
             }
@@ -203,6 +209,9 @@ impl Cluster {
     /// The disk flushes what it was given, and says so.
     pub(crate) fn flush_disk(&mut self, id: &NodeId) {
         self.answer_for_disk(id);
+        if let Some((seq, outcome)) = self.node(id).disk.finish_aside() {
+            self.step_without_draining(id, Event::AsideDone { seq, outcome });
+        }
         self.drain(id);
     }
 
@@ -221,6 +230,7 @@ impl Cluster {
                 self.network.send(id, &to, Packet { incarnation, message });
             }
             Action::Disk(batch) => self.node(id).disk.submit(batch),
+            Action::Aside { seq, op } => self.node(id).disk.submit_aside(seq, op),
             Action::Answer { token, reply } => {
                 self.invariants.answered(&self.nodes, &reply);
                 self.happenings.push(Happening::Answered { node, token, reply });

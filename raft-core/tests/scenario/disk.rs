@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use raft_core::disk::{DiskBatch, DiskOp, FileName, WriteSeq};
+use raft_core::disk::{AsideOp, AsideOutcome, AsideSeq, DiskBatch, DiskOp, FileName, WriteSeq};
 use raft_core::log::{LogOptions, Recovered, Recovery, recover};
 use raft_core::types::NodeId;
 
@@ -29,6 +29,8 @@ pub(crate) enum Unanswered {
 pub(crate) struct Disk {
     files: BTreeMap<FileName, Vec<u8>>,
     waiting: VecDeque<DiskBatch>,
+    /// What is to be done aside.
+    aside: Option<(AsideSeq, AsideOp)>,
     /// Grows whenever the durable content changes.
     pub(crate) version: u64,
 }
@@ -50,6 +52,18 @@ impl Disk {
             self.apply_all(&batch.ops);
         }
         last
+    }
+
+    pub(crate) fn submit_aside(&mut self, seq: AsideSeq, op: AsideOp) {
+        assert!(self.aside.is_none(), "one operation aside at a time");
+        self.aside = Some((seq, op));
+    }
+
+    /// Carries out what is to be done aside, if there is anything.
+    pub(crate) fn finish_aside(&mut self) -> Option<(AsideSeq, AsideOutcome)> {
+        let (seq, op) = self.aside.take()?;
+        self.version += 1;
+        Some((seq, op.carry_out(&mut self.files)))
     }
 
     /// An empty disk takes its place.
@@ -80,6 +94,10 @@ impl Disk {
     }
 
     pub(crate) fn crash(&mut self, unanswered: Unanswered, dice: &mut Dice) {
+        if let Some((_, op)) = self.aside.take().filter(|_| unanswered == Unanswered::Kept) {
+            // Nobody hears of it any more.
+            drop(op.carry_out(&mut self.files));
+        }
         let ops: Vec<DiskOp> = self.waiting.drain(..).flat_map(|batch| batch.ops).collect();
         match unanswered {
             Unanswered::Lost => {}

@@ -78,7 +78,8 @@ impl World {
         let replica = replica(&disk, RecordedStore::new(&records), now);
         let waiting = std::collections::VecDeque::new();
         let checks = Checks::of(&replica);
-        let mut world = World { replica, disk, waiting, now, next_token: 0, checks, records };
+        let aside = std::collections::VecDeque::new();
+        let mut world = World { replica, disk, waiting, aside, now, next_token: 0, checks, records };
         world.wait(0);
         world.settle();
         if beginning == Beginning::Leader {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use raft_core::disk::{DiskOp, FileName, ReadDisk, ReadError};
+use raft_core::disk::{DiskOp, FileName, ReadDisk, ReadError, SnapshotFile};
 use raft_core::log::{IDENTITY_FILE, SegmentNumber};
 
 use super::DiskFailure;
@@ -199,7 +199,9 @@ fn unreadable(path: &Path, error: &io::Error) -> ReadError {
 
 /// A file that the replica reads and writes.
 fn is_ours(name: &str) -> bool {
-    name == IDENTITY_FILE || SegmentNumber::from_file_name(name).is_some()
+    name == IDENTITY_FILE
+        || SegmentNumber::from_file_name(name).is_some()
+        || SnapshotFile::from_file_name(name).is_some()
 }
 
 fn is_unfinished(name: &str) -> bool {

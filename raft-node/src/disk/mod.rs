@@ -3,12 +3,14 @@
 //! [`DataDir`] is the locked directory; recovery reads it. [`DiskThread`] then takes it and carries out batch
 //! after batch, flushing once for all that queued up while the last flush ran (group commit). A failure ends
 //! it for good: after a failed flush the kernel may drop what it could not write and call the next flush a
-//! success, so neither trying again nor reporting anything durable afterwards would be honest.
+//! success, so neither trying again nor reporting anything durable afterwards would be honest. Snapshot files
+//! are made and read aside of that, by a thread that holds up no batch.
 
 use std::fmt;
 
-use raft_core::disk::{DiskBatch, WriteSeq};
+use raft_core::disk::{AsideOp, AsideOutcome, AsideSeq, DiskBatch, WriteSeq};
 
+mod aside;
 mod data_dir;
 mod files;
 mod memory;
@@ -26,6 +28,9 @@ pub use thread::{DiskHandle, DiskThread};
 pub trait Disk: Send {
     /// Hands a batch over and returns at once. After a failure it does nothing.
     fn submit(&self, batch: DiskBatch);
+
+    /// Has an operation carried out aside of the batches, and returns at once.
+    fn submit_aside(&self, seq: AsideSeq, op: AsideOp);
 }
 
 /// What a disk reports of the batches it was given.
@@ -34,7 +39,14 @@ pub enum Completion {
     /// All batches up to this one were carried out. Of these, those that asked for `sync` are durable, with
     /// everything handed over before them.
     Persisted(WriteSeq),
-    /// An operation failed. Nothing is carried out or reported any more.
+    /// An operation aside of the batches was carried out, or failed. Neither says anything of the batches.
+    Aside {
+        /// Its number.
+        seq: AsideSeq,
+        /// What came of it.
+        outcome: AsideOutcome,
+    },
+    /// An operation of a batch failed. Nothing is carried out or reported any more.
     Failed(DiskFailure),
 }
 

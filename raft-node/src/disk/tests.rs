@@ -163,9 +163,10 @@ fn what_queues_up_during_a_flush_is_reported_at_once() {
     let root = temporary();
     let (reports, completions) = mpsc::channel();
     let (go, gate) = mpsc::channel::<()>();
+    let gate = parking_lot::Mutex::new(gate);
     let disk = DiskThread::spawn(open(root.path()), move |completion| {
         let _ = reports.send(completion);
-        let _ = gate.recv();
+        let _ = gate.lock().recv();
     });
     let disk = disk.expect("a thread");
     disk.submit(batch(1, vec![prepare(&segment(1))]));

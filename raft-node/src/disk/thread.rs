@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
-use raft_core::disk::{DiskBatch, DiskOp};
+use raft_core::disk::{AsideOp, AsideSeq, DiskBatch, DiskOp};
 
+use super::aside::Aside;
 use super::data_dir::DataDir;
 use super::files::Files;
 use super::prepare::Preparer;
@@ -22,6 +23,7 @@ pub struct DiskThread;
 pub struct DiskHandle {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+    aside: Aside,
 }
 
 #[derive(Default)]
@@ -41,19 +43,25 @@ struct State {
 
 impl DiskThread {
     /// Takes the directory over. `completions` is called in the writing thread, once for all batches that
-    /// were flushed together, or a last time with a failure. It must not block.
+    /// were flushed together, or a last time with a failure; and in the thread for what is done aside, once
+    /// for each operation. It must not block.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn spawn(dir: DataDir, completions: impl Fn(Completion) + Send + 'static) -> io::Result<DiskHandle> {
+    pub fn spawn(
+        dir: DataDir,
+        completions: impl Fn(Completion) + Send + Sync + 'static,
+    ) -> io::Result<DiskHandle> {
         let queue = Arc::new(Queue::default());
         let theirs = queue.clone();
         let dir = Arc::new(dir);
         let preparer = Preparer::spawn(dir.clone())?;
+        let completions = Arc::new(completions);
+        let aside = Aside::spawn(dir.clone(), completions.clone())?;
         let work = move || {
             let mut writer = Writer { dir, preparer, files: Files::default() };
             // A defect here must reach the node as a failure of its disk, not leave it waiting.
-            let run = catch_unwind(AssertUnwindSafe(|| writer.run(&theirs, &completions)));
+            let run = catch_unwind(AssertUnwindSafe(|| writer.run(&theirs, &*completions)));
             let failure = match run {
                 Ok(Ok(())) => return,
                 Ok(Err(failure)) => failure,
@@ -63,7 +71,7 @@ impl DiskThread {
             completions(Completion::Failed(failure));
         };
         let thread = thread::Builder::new().name("raft-disk".to_owned()).spawn(work)?;
-        Ok(DiskHandle { queue, thread: Some(thread) })
+        Ok(DiskHandle { queue, thread: Some(thread), aside })
     }
 }
 
@@ -76,6 +84,10 @@ impl Disk for DiskHandle {
         state.batches.push_back(batch);
         drop(state);
         self.queue.changed.notify_one();
+    }
+
+    fn submit_aside(&self, seq: AsideSeq, op: AsideOp) {
+        self.aside.submit(seq, op);
     }
 }
 

@@ -227,6 +227,7 @@ impl Driver {
             match action {
                 Action::Send { to, message } => self.outgoing.push(to, message),
                 Action::Disk(batch) => self.disk.submit(batch),
+                Action::Aside { seq, op } => self.disk.submit_aside(seq, op),
                 Action::Answer { token, reply } => {
                     let Some(Waiter::Client(respond)) = self.waiters.remove(&token) else { continue };
                     let explains = matches!(reply, Reply::Refused(Refused::NoLeader | Refused::Failed));
@@ -361,6 +362,7 @@ fn entries(replica: &Replica, first: LogIndex, last: LogIndex) -> Vec<Entry> {
 fn event_of(completion: Completion) -> Event {
     match completion {
         Completion::Persisted(seq) => Event::Persisted(seq),
+        Completion::Aside { seq, outcome } => Event::AsideDone { seq, outcome },
         Completion::Failed(failure) => Event::DiskFailed { reason: failure.to_string() },
     }
 }

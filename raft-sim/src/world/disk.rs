@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use raft_core::disk::{DiskBatch, DiskOp, FileName};
+use raft_core::disk::{AsideOp, AsideOutcome, DiskBatch, DiskOp, FileName};
 use raft_core::seeded::{self, Bug};
 
+use super::aside::AsideFiles;
 use crate::fault::{Fault, Faults};
 
 /// What is written in one go, or not at all.
@@ -45,6 +46,8 @@ pub(crate) struct Disk {
     /// What this disk's log has flushed, in order.
     flushed: Vec<Flushed>,
     flushes: u64,
+    /// Written aside of the log, not flushed.
+    aside: AsideFiles,
     /// Files whose names may not be safe: only with a planted bug.
     unsafe_names: Vec<FileName>,
 }
@@ -117,7 +120,18 @@ impl Disk {
     pub(crate) fn seen(&self) -> Files {
         let mut files = self.files.clone();
         self.cached.iter().for_each(|op| apply(&mut files, op));
+        self.aside.lay_over(&mut files);
         files
+    }
+
+    /// Does something aside of the log.
+    pub(crate) fn carry_out_aside(&mut self, op: &AsideOp) -> AsideOutcome {
+        self.aside.carry_out(op, &mut self.files)
+    }
+
+    /// Something that was to be done aside is done in part, if at all: the process died, or the disk failed.
+    pub(crate) fn begin_aside(&mut self, op: &AsideOp, faults: &mut Faults) {
+        self.aside.begin(op, &mut self.files, faults.dice(Fault::TornSector));
     }
 
     pub(crate) fn wipe(&mut self) {
@@ -194,6 +208,7 @@ impl Disk {
 
     fn lose_power(&mut self, faults: &mut Faults) {
         self.settle_names();
+        self.aside.lose_power(&mut self.files, faults);
         for file in std::mem::take(&mut self.unsafe_names) {
             if faults.dice(Fault::AllLost).one_in(2) {
                 self.files.remove(&file);

@@ -1,5 +1,6 @@
 //! A whole cluster in one thread: servers, disks, network, clients, and one queue of what is to come.
 
+mod aside;
 mod chaos;
 pub(crate) mod clients;
 mod clock;
@@ -126,6 +127,7 @@ impl World {
                 self.ended(from, to, life, stream, process_died);
             }
             Coming::DiskDone { at, life, seq } => self.disk_done(at, life, seq),
+            Coming::AsideDone { at, life, seq, op } => self.aside_done(at, life, seq, &op),
             Coming::Start { at, life } if self.nodes[at].life == life && !self.nodes[at].is_up() => {
                 self.start(at)
             }

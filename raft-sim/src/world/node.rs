@@ -1,6 +1,6 @@
 //! One server: a machine with a disk and a clock, on which processes come and go.
 
-use raft_core::disk::WriteSeq;
+use raft_core::disk::{AsideOp, AsideSeq, WriteSeq};
 use raft_core::entry::Entry;
 use raft_core::replica::{Event, Replica};
 use raft_core::types::{Incarnation, NodeId, Time};
@@ -36,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) was_found_out: bool,
     /// Since when, by its own clock, the disk owes the process an answer that it has not looked at.
     pub(crate) owes_since: Option<Time>,
+    /// What its disk does aside of the log.
+    pub(crate) aside: Option<AsideOp>,
     /// What is recorded of its process.
     pub(crate) tape: Option<Tape>,
 }
@@ -58,6 +60,7 @@ impl Node {
             spoiled: None,
             was_found_out: false,
             owes_since: None,
+            aside: None,
             tape: None,
         }
     }
@@ -97,6 +100,8 @@ pub(crate) enum Coming {
     Ended { from: usize, to: usize, life: u64, stream: u64, process_died: bool },
     /// A disk has carried out a batch.
     DiskDone { at: usize, life: u64, seq: WriteSeq },
+    /// A disk has done something aside of the log.
+    AsideDone { at: usize, life: u64, seq: AsideSeq, op: AsideOp },
     /// A server starts.
     Start { at: usize, life: u64 },
     /// A server is killed, if it is the same process.

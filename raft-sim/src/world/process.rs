@@ -235,6 +235,7 @@ impl World {
             Action::Answer { token, reply } if Operators::own(token) => {
                 self.operator_hears(at, token, &reply);
             }
+            Action::Aside { seq, op } => self.aside_begins(at, seq, op),
             Action::Answer { token, reply } => self.answer(at, token, reply),
             Action::CallReply { reply, .. } => {
                 self.checks.answers_call(&self.nodes[at].server().expect("it is up"), &reply);
@@ -318,6 +319,7 @@ impl World {
         self.end_damage(at);
         self.leave_clients(at);
         self.end_streams(at, death);
+        self.break_off_aside(at);
         let node = &mut self.nodes[at];
         node.replica = None;
         node.inbox.clear();

@@ -1,0 +1,62 @@
+//! What the replica does aside of the log: one operation at a time, in the order in which they were asked
+//! for.
+
+use alloc::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Replica;
+use super::event::Action;
+use crate::disk::{AsideOp, AsideOutcome, AsideSeq, FileName};
+
+/// Whose operation it is: who is told how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Purpose {
+    /// Files that are of no more use are removed.
+    Removal,
+}
+
+/// The operation under way, and those that wait for it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Aside {
+    pub(super) last: AsideSeq,
+    pub(super) in_flight: Option<Purpose>,
+    pub(super) waiting: VecDeque<(Purpose, AsideOp)>,
+}
+
+impl Aside {
+    /// Asks for an operation, after those that were asked for before.
+    pub(super) fn ask(&mut self, purpose: Purpose, op: AsideOp) {
+        self.waiting.push_back((purpose, op));
+    }
+}
+
+impl Replica {
+    /// Asks for the removal of files, one after the other.
+    pub(super) fn remove_aside(&mut self, files: impl IntoIterator<Item = FileName>) {
+        for file in files {
+            self.aside.ask(Purpose::Removal, AsideOp::Remove { file });
+        }
+    }
+
+    /// Begins the next operation, if none is under way.
+    pub(super) fn start_aside(&mut self) {
+        if self.aside.in_flight.is_some() {
+            return;
+        }
+        let Some((purpose, op)) = self.aside.waiting.pop_front() else { return };
+        let seq = AsideSeq(self.aside.last.0 + 1);
+        self.aside.last = seq;
+        self.aside.in_flight = Some(purpose);
+        self.actions.push(Action::Aside { seq, op });
+    }
+
+    /// An operation has been carried out, or has failed.
+    pub(super) fn aside_done(&mut self, seq: AsideSeq, outcome: AsideOutcome) {
+        let Some(purpose) = self.aside.in_flight.take_if(|_| seq == self.aside.last) else { return };
+        match purpose {
+            // What could not be removed takes up room until the next start, which tries again.
+            Purpose::Removal => drop(outcome),
+        }
+    }
+}
