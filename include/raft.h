@@ -697,6 +697,24 @@ raft_status raft_node_explain(raft_node *node,
                               char **json);
 
 /**
+ * Has leadership handed over: to the voter `node_id`, or where that is NULL to the one that has most of the
+ * log. RAFT_OK once another leader is known, at once where `node_id` leads already; RAFT_CONFLICT where the
+ * leader goes on leading, and why.
+ *
+ * `timeout_ms`: how long it may take; 0 for the node's default. `leader`: where to put the id of whoever
+ * leads then, which is yours: free it with raft_string_free(). NULL where it fails; may be NULL.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text;
+ * `leader` is NULL or may be written to.
+ */
+raft_status raft_node_transfer(raft_node *node,
+                               const char *node_id,
+                               uint32_t timeout_ms,
+                               char **leader);
+
+/**
  * Makes a configuration in which all has its default.
  *
  * `*config` becomes the configuration, which is yours; NULL where it fails.
@@ -898,6 +916,24 @@ raft_status raft_client_status(raft_client *client,
 raft_status raft_client_explain(raft_client *client,
                                 uint32_t timeout_ms,
                                 char **json);
+
+/**
+ * Has leadership handed over: to the voter `node_id`, or where that is NULL to the one that has most of the
+ * log. RAFT_OK once another leader is known, at once where `node_id` leads already; RAFT_CONFLICT where the
+ * leader goes on leading, and why.
+ *
+ * `timeout_ms`: how long it may take; 0 for the client's default. `leader`: where to put the id of whoever
+ * leads then, which is yours: free it with raft_string_free(). NULL where it fails; may be NULL.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text;
+ * `leader` is NULL or may be written to.
+ */
+raft_status raft_client_transfer(raft_client *client,
+                                 const char *node_id,
+                                 uint32_t timeout_ms,
+                                 char **leader);
 
 /**
  * What the value was set as; RAFT_KIND_NONE for NULL.

@@ -229,6 +229,7 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
         "demo failover",
         "client set",
         "client record",
+        "client transfer",
         "replay",
         "completions",
     ],

@@ -33,6 +33,7 @@ def test_every_call(node: RaftNode) -> None:
             assert await client.delete("b") is False
             assert (await client.status())["state"] == "leader"
             assert (await client.explain())["ok"] is True
+            assert await client.transfer_leadership("solo") == "solo"
             assert client.endpoints == [node.address]
 
     asyncio.run(main())

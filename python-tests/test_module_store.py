@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import raft_py
 from raft_harness.module import solo
-from raft_py import BadRequestError, RaftClient, RaftNode, TooLargeError
+from raft_py import BadRequestError, ConflictError, RaftClient, RaftNode, TooLargeError
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,11 @@ def test_every_call(store: RaftNode | RaftClient) -> None:
     assert (status["state"], status["leader_id"], status["keys"]) == ("leader", "solo", 1)
     assert status["version"] == raft_py.__version__
     assert store.explain()["ok"] is True
+    assert store.transfer_leadership("solo") == "solo"
+    with pytest.raises(ConflictError, match="nobody to hand over to"):
+        store.transfer_leadership()
+    with pytest.raises(ConflictError, match="other is not a member"):
+        store.transfer_leadership("other", timeout=5)
 
 
 @pytest.mark.parametrize(

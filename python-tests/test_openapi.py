@@ -19,6 +19,7 @@ DOCUMENTED = {
     "/metrics": "get",
     "/api/why": "get",
     "/api/recording": "get",
+    "/api/transfer": "post",
     "/openapi.json": "get",
 }
 
@@ -88,6 +89,7 @@ def test_problems_are_as_described(shared_cluster: Cluster, document: dict[str, 
         ("/api/set", http.set_key("k" * 5000, 1), "too_large"),
         ("/api/set", http.set_key("k", 1, {"idempotency-key": "x", "idempotency-sequence": "1"}), "conflict"),
         ("/api/vote", http.post("/api/vote", {}), "bad_request"),
+        ("/api/transfer", http.post("/api/transfer", {"node_id": "nobody"}), "conflict"),
     ]:
         assert reply.code == code
         check(document, path, "post", reply)

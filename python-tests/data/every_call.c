@@ -106,6 +106,10 @@ static void documents(raft_node *node, raft_client *client)
     raft_string_free(json);
     CHECK(raft_client_explain(client, 0, &json) == RAFT_OK);
     raft_string_free(json);
+    CHECK(raft_node_transfer(node, "n", 0, NULL) == RAFT_OK);
+    CHECK(raft_client_transfer(client, "n", 0, &json) == RAFT_OK && strcmp(json, "n") == 0);
+    raft_string_free(json);
+    CHECK(raft_client_transfer(client, NULL, 0, &json) == RAFT_CONFLICT && json == NULL);
 }
 
 static void failures(raft_node *node, raft_client *client)

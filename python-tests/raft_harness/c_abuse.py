@@ -70,6 +70,12 @@ _STORE = {
     "keys": _read("prefix"),
     "status": Row(),
     "explain": Row(),
+    "transfer": Row(
+        optional=frozenset({"node_id", "leader"}),
+        empty={"node_id": BAD},
+        too_long={"node_id": BAD},
+        not_utf8={"node_id": UTF8},
+    ),
 }
 ROWS: dict[str, Row] = {
     "raft_version": Row(),

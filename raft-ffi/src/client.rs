@@ -3,8 +3,9 @@
 use std::ffi::{c_char, c_void};
 use std::ops::Deref;
 
-use raft_node::blocking::{Client, Store};
+use raft_node::blocking::{Administration, Client, Store};
 
+use crate::administration;
 use crate::client_config::raft_client_config;
 use crate::input::{self, Home};
 use crate::keys::raft_keys;
@@ -24,7 +25,7 @@ pub struct raft_client {
 impl Door for raft_client {
     const NAME: &'static str = "the client";
 
-    fn store(&self) -> Result<impl Deref<Target = impl Store>, Problem> {
+    fn store(&self) -> Result<impl Deref<Target = impl Store + Administration>, Problem> {
         self.home.check()?;
         Ok(&self.client)
     }
@@ -242,4 +243,27 @@ pub unsafe extern "C" fn raft_client_explain(
 ) -> raft_status {
     // SAFETY: passed on.
     unsafe { store::document(client, Document::Explanation, timeout_ms, json) }
+}
+
+/// Has leadership handed over: to the voter `node_id`, or where that is NULL to the one that has most of the
+/// log. RAFT_OK once another leader is known, at once where `node_id` leads already; RAFT_CONFLICT where the
+/// leader goes on leading, and why.
+///
+/// `timeout_ms`: how long it may take; 0 for the client's default. `leader`: where to put the id of whoever
+/// leads then, which is yours: free it with raft_string_free(). NULL where it fails; may be NULL.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text;
+/// `leader` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_transfer(
+    client: *mut raft_client,
+    node_id: *const c_char,
+    timeout_ms: u32,
+    leader: *mut *mut c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::transfer(client, node_id, timeout_ms, leader) }
 }

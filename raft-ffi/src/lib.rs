@@ -36,5 +36,6 @@ pub mod keys;
 
 pub mod log;
 
+mod administration;
 mod input;
 mod store;

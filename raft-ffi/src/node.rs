@@ -5,9 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use ::raft_node::Config;
-use ::raft_node::blocking::{Node, Store};
+use ::raft_node::blocking::{Administration, Node, Store};
 use parking_lot::{Mutex, RwLock};
 
+use crate::administration;
 use crate::input::{self, Home};
 use crate::keys::raft_keys;
 use crate::node_config::raft_node_config;
@@ -58,7 +59,7 @@ impl raft_node {
 impl Door for raft_node {
     const NAME: &'static str = "the node";
 
-    fn store(&self) -> Result<impl Deref<Target = impl Store>, Problem> {
+    fn store(&self) -> Result<impl Deref<Target = impl Store + Administration>, Problem> {
         self.home.check()?;
         let not_running =
             || Problem::new(RAFT_SHUTTING_DOWN, "the node was not started, or has been stopped");
@@ -311,4 +312,27 @@ pub unsafe extern "C" fn raft_node_explain(
 ) -> raft_status {
     // SAFETY: passed on.
     unsafe { store::document(node, Document::Explanation, timeout_ms, json) }
+}
+
+/// Has leadership handed over: to the voter `node_id`, or where that is NULL to the one that has most of the
+/// log. RAFT_OK once another leader is known, at once where `node_id` leads already; RAFT_CONFLICT where the
+/// leader goes on leading, and why.
+///
+/// `timeout_ms`: how long it may take; 0 for the node's default. `leader`: where to put the id of whoever
+/// leads then, which is yours: free it with raft_string_free(). NULL where it fails; may be NULL.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text;
+/// `leader` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_transfer(
+    node: *mut raft_node,
+    node_id: *const c_char,
+    timeout_ms: u32,
+    leader: *mut *mut c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::transfer(node, node_id, timeout_ms, leader) }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::ops::Deref;
 
 use bytes::Bytes;
-use raft_node::blocking::{Call, Failure, Store, Value};
+use raft_node::blocking::{Administration, Call, Failure, Store, Value};
 use raft_node::value::{from_json, string_to_json};
 
 use crate::consistency;
@@ -21,7 +21,7 @@ pub(crate) trait Door {
     const NAME: &'static str;
 
     /// The store.
-    fn store(&self) -> Result<impl Deref<Target = impl Store>, Problem>;
+    fn store(&self) -> Result<impl Deref<Target = impl Store + Administration>, Problem>;
 }
 
 /// What is to be stored, as C gives it.

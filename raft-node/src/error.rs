@@ -1,5 +1,6 @@
 //! Why a request failed: one list for every door.
 
+use raft_core::replica::TaskRefused;
 use raft_core::types::NodeId;
 
 /// Why a request was not carried out, or may not have been.
@@ -57,6 +58,13 @@ pub enum RequestError {
         /// The limit.
         limit: usize,
     },
+    /// The leader did not do what an operator asked for, for a reason that lies in the cluster.
+    #[error(transparent)]
+    Declined(#[from] TaskRefused),
+    /// The deadline passed after an operator's task was handed on: it may or may not have been done, or may
+    /// yet be.
+    #[error("no answer in time: it may or may not have been done, or may yet be; the status tells")]
+    TaskUnknown,
     /// A peer call names a server that is not a member.
     #[error("{node_id} is not a member of this cluster")]
     NotAMember {

@@ -45,7 +45,7 @@ pub enum FailureCode {
     Overloaded,
     /// A key or value is over its limit. The call had no effect.
     TooLarge,
-    /// The call contradicts one before it. It had no effect.
+    /// The call contradicts one before it, or does not fit the state of the cluster. It had no effect.
     Conflict,
     /// The node does not know who asks. The call had no effect.
     Unauthorized,
@@ -149,12 +149,13 @@ impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Failure {
         let code = match &error {
             RequestError::NoLeader { .. } => FailureCode::NoLeader,
-            RequestError::Unknown => FailureCode::OutcomeUnknown,
+            RequestError::Unknown | RequestError::TaskUnknown => FailureCode::OutcomeUnknown,
             RequestError::ReadTimeout => FailureCode::Timeout,
             RequestError::Overloaded => FailureCode::Overloaded,
-            RequestError::SessionExpired | RequestError::SequenceReused | RequestError::CommandDiffers => {
-                FailureCode::Conflict
-            }
+            RequestError::SessionExpired
+            | RequestError::SequenceReused
+            | RequestError::CommandDiffers
+            | RequestError::Declined(_) => FailureCode::Conflict,
             RequestError::ShuttingDown => FailureCode::ShuttingDown,
             RequestError::Failed { .. } => FailureCode::Failed,
             RequestError::Invalid(_) => FailureCode::BadRequest,

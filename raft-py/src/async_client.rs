@@ -209,6 +209,18 @@ impl AsyncClient {
     fn explain(&self, py: Python<'_>, done: Py<PyAny>, timeout: Option<f64>) -> PyResult<Task> {
         self.document(py, done, "/api/why", timeout)
     }
+
+    #[pyo3(signature = (done, to=None, timeout=None))]
+    fn transfer(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        to: Option<String>,
+        timeout: Option<f64>,
+    ) -> PyResult<Task> {
+        let work = |client: Client| async move { client.transfer(to.as_deref()).await };
+        self.begin(py, options(py, timeout, None)?, done, work, |py, done| object(py, done.leader_id))
+    }
 }
 
 impl AsyncClient {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use raft_node::blocking::{self, Failure, Store};
+use raft_node::blocking::{self, Administration, Failure, Store};
 use raft_node::client::ClientConfig;
 
 use crate::calls::{blocking, closed, read_consistency, seconds};
@@ -119,5 +119,11 @@ impl Client {
     fn explain(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let client = self.open(py)?;
         document(py, timeout, |call| client.explain(call))
+    }
+
+    #[pyo3(signature = (to=None, timeout=None))]
+    fn transfer(&self, py: Python<'_>, to: Option<&str>, timeout: Option<f64>) -> PyResult<String> {
+        let client = self.open(py)?;
+        blocking(py, options(py, timeout, None)?, |call| client.transfer(to, call))
     }
 }

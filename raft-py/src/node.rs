@@ -1,7 +1,7 @@
 //! A running node.
 
 use pyo3::prelude::*;
-use raft_node::blocking::{self, Call, Store};
+use raft_node::blocking::{self, Administration, Call, Store};
 
 use crate::calls::{Options, blocking};
 use crate::errors::raised;
@@ -91,6 +91,11 @@ impl Node {
     #[pyo3(signature = (timeout=None))]
     fn explain(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         document(py, timeout, |call| self.node().explain(call))
+    }
+
+    #[pyo3(signature = (to=None, timeout=None))]
+    fn transfer(&self, py: Python<'_>, to: Option<&str>, timeout: Option<f64>) -> PyResult<String> {
+        blocking(py, options(py, timeout, None)?, |call| self.node().transfer(to, call))
     }
 }
 

@@ -105,6 +105,21 @@ pub enum TaskRefused {
     },
 }
 
+impl TaskRefused {
+    /// A stable word for it, for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            TaskRefused::NoSuchMember { .. } => "no_such_member",
+            TaskRefused::NotConnected { .. } => "not_connected",
+            TaskRefused::NobodyThere => "nobody_there",
+            TaskRefused::TransferUnderWay { .. } => "transfer_under_way",
+            TaskRefused::NotTakenOver { .. } => "not_taken_over",
+            TaskRefused::AnotherLeads { .. } => "another_leads",
+        }
+    }
+}
+
 /// Tasks on their way.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Administration {

@@ -1,7 +1,7 @@
 //! The blocking client.
 
 use super::wait::{AtHome, Waiter};
-use super::{Call, Deleted, Failure, Item, Store, Value, Written};
+use super::{Administration, Call, Deleted, Failure, Item, Store, Value, Written};
 use crate::client::{self, ClientConfig};
 
 /// A blocking [`client::Client`].
@@ -66,5 +66,11 @@ impl Store for Client {
 
     fn explain(&self, call: Call<'_>) -> Result<String, Failure> {
         self.wait(call, async |client| client.document("/api/why").await)
+    }
+}
+
+impl Administration for Client {
+    fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure> {
+        self.wait(call, async |client| Ok(client.transfer(to).await?.leader_id))
     }
 }

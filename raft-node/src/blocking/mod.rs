@@ -82,5 +82,15 @@ pub trait Store {
     fn explain(&self, call: Call<'_>) -> Result<String, Failure>;
 }
 
+/// What an operator can have done with the cluster, through a node or a client.
+pub trait Administration {
+    /// Has leadership handed over: to the voter that is named, or to the one that has most of the log. Gives
+    /// the id of whoever leads then.
+    ///
+    /// # Errors
+    /// See [`FailureCode`]; `Conflict` where the leader goes on leading, and why.
+    fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure>;
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::thread;
 use std::time::Duration;
 
+use raft_core::types::NodeId;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::wait::{AtHome, Waiter};
-use super::{Call, Deleted, Failure, FailureCode, Item, LONGEST, Store, Value, Written};
+use super::{Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, Store, Value, Written};
 use crate::config::Config;
 use crate::error::{RequestError, StartError};
 use crate::node::{self, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions};
@@ -175,6 +176,10 @@ fn key(text: &str) -> Result<Key, Failure> {
     Key::new(text).map_err(|error| Failure::bad_request(error.to_string()))
 }
 
+fn node_id(text: &str) -> Result<NodeId, Failure> {
+    NodeId::new(text).map_err(|error| Failure::bad_request(error.to_string()))
+}
+
 fn document(report: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(report).map_err(|error| Failure::new(FailureCode::Failed, error.to_string()))
 }
@@ -225,6 +230,15 @@ impl Store for Node {
         let deadline = self.deadline(call)?;
         let explain = async { Ok(self.node.explain().await) };
         document(&self.waiter.wait(call, Self::by(deadline, FailureCode::Timeout, explain))?)
+    }
+}
+
+impl Administration for Node {
+    fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure> {
+        let (to, deadline) = (to.map(node_id).transpose()?, self.deadline(call)?);
+        let transfer = self.node.transfer(to, Some(left(deadline)));
+        let done = self.waiter.wait(call, Self::by(deadline, FailureCode::OutcomeUnknown, transfer))?;
+        Ok(done.leader_id.to_string())
     }
 }
 

@@ -35,13 +35,17 @@ pub(super) struct Ask<'a> {
     pub(super) once: Option<Once<'a>>,
 }
 
-/// What makes a repeated write happen once.
+/// What makes a repeated write happen once, or do no harm.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Once<'a> {
     /// Its number in this client's session.
     Ticket(&'a Ticket),
     /// A name of its own.
     Key(&'a HeaderValue),
+    /// Nothing: a second time it changes nothing.
+    Harmless,
+    /// That it is not repeated once it may have arrived.
+    Alone,
 }
 
 /// How one call fares.
@@ -193,7 +197,8 @@ impl Endpoints {
                 }
                 let attempt = self.attempt(position, ask, journey).await;
                 // A refusal says nothing about the attempts before it.
-                let before = journey.maybe_happened && ask.once.is_some();
+                let before = journey.maybe_happened
+                    && matches!(ask.once, Some(Once::Ticket(_) | Once::Key(_) | Once::Alone));
                 match attempt {
                     Attempt::Answered(answer) => {
                         if step > 0 {
@@ -212,6 +217,9 @@ impl Endpoints {
                         return Err(ClientError::Unknown { detail: error.to_string() });
                     }
                     Attempt::Refused(error) => return Err(error),
+                    Attempt::Again if before && matches!(ask.once, Some(Once::Alone)) => {
+                        return Err(journey.expired(self, true));
+                    }
                     Attempt::Again => {}
                 }
             }
@@ -235,7 +243,8 @@ impl Endpoints {
             };
             journey.maybe_happened |= may_have_arrived;
             journey.failures[position] = Some(Failure { error, reached: may_have_arrived });
-            if !was_kept || Instant::now() >= end {
+            let alone = may_have_arrived && matches!(ask.once, Some(Once::Alone));
+            if !was_kept || alone || Instant::now() >= end {
                 return Attempt::Again;
             }
         }
@@ -300,7 +309,7 @@ pub(super) fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
     }
     let mut insert = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
     match ask.once {
-        None => {}
+        None | Some(Once::Harmless | Once::Alone) => {}
         Some(Once::Key(key)) => {
             insert(IDEMPOTENCY_KEY, key.clone());
         }

@@ -77,7 +77,7 @@ pub struct EndpointFailure {
 }
 
 fn doubt(maybe_happened: bool) -> &'static str {
-    if maybe_happened { ", and the write may or may not have happened" } else { "" }
+    if maybe_happened { ", and it may or may not have happened" } else { "" }
 }
 
 struct Listed<'a>(&'a [EndpointFailure]);

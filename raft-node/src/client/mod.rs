@@ -5,6 +5,7 @@
 //! numbered in a session that the cluster keeps (dissertation §6.3), so that one that is repeated after its
 //! answer was lost happens once.
 
+mod administration;
 mod call;
 mod connection;
 mod download;
@@ -15,6 +16,7 @@ mod reports;
 mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
+pub use administration::Transferred;
 pub(crate) use connection::Answer;
 pub use download::Download;
 pub use error::{ClientError, EndpointFailure};

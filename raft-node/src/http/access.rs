@@ -140,7 +140,8 @@ fn is_for_dashboards(endpoint: Endpoint) -> bool {
         | Endpoint::Stream
         | Endpoint::Root
         | Endpoint::DashboardFile
-        | Endpoint::Recording => false,
+        | Endpoint::Recording
+        | Endpoint::Transfer => false,
     }
 }
 

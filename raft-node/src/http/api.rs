@@ -21,7 +21,7 @@ use super::reply::{self, Body, Response};
 use super::routes::{Endpoint, Routes};
 use super::server::Handler;
 use super::watch::Watch;
-use super::{body, calls, openapi, store};
+use super::{administration, body, calls, openapi, store};
 use crate::dashboard::Dashboard;
 use crate::node::{Key, Node};
 
@@ -78,6 +78,7 @@ impl Api {
             Endpoint::Root => Ok(self.dashboard.page()),
             Endpoint::DashboardFile => Dashboard::asset(call.path_key),
             Endpoint::DashboardEvents => self.dashboard.events(),
+            Endpoint::Transfer => administration::transfer(&mut call).await,
             Endpoint::Recording => calls::recording(&call).await,
             Endpoint::Stream => Err(Problem::bad_request(
                 "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",

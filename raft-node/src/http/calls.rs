@@ -33,7 +33,7 @@ struct VoteAnswer {
 }
 
 /// 200 with a type's own JSON.
-fn render<T: Serialize>(thing: &T) -> Result<Response, Problem> {
+pub(super) fn render<T: Serialize>(thing: &T) -> Result<Response, Problem> {
     match serde_json::to_vec(thing) {
         Ok(body) => Ok(reply::json(body)),
         Err(error) => Err(Problem::new(Code::Failed, format!("the answer cannot be written: {error}"))),

@@ -56,7 +56,7 @@ impl Code {
             Code::NotFound => (404, "not_found", "Nothing is here"),
             Code::MethodNotAllowed => (405, "method_not_allowed", "The method does not fit the resource"),
             Code::RequestTimeout => (408, "request_timeout", "The request did not come in time"),
-            Code::Conflict => (409, "conflict", "The request conflicts with one before it"),
+            Code::Conflict => (409, "conflict", "The request does not fit what was before"),
             Code::TooLarge => (413, "too_large", "The request is too large"),
             Code::UnsupportedMediaType => (415, "unsupported_media_type", "The content type does not fit"),
             Code::Overloaded => (429, "overloaded", "The node is overloaded"),
@@ -161,7 +161,10 @@ impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Problem {
         let (code, reason) = match &error {
             RequestError::NoLeader { .. } => (Code::NoLeader, None),
-            RequestError::Unknown | RequestError::ReadTimeout => (Code::Timeout, None),
+            RequestError::Unknown | RequestError::ReadTimeout | RequestError::TaskUnknown => {
+                (Code::Timeout, None)
+            }
+            RequestError::Declined(why) => (Code::Conflict, Some(why.name())),
             RequestError::Overloaded => (Code::Overloaded, None),
             RequestError::SessionExpired => (Code::Conflict, Some(SESSION_EXPIRED)),
             RequestError::SequenceReused => (Code::Conflict, Some(SEQUENCE_REUSED)),
@@ -192,6 +195,8 @@ impl From<RecordingError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use raft_core::replica::TaskRefused;
+
     use super::*;
 
     #[test]
@@ -204,6 +209,8 @@ mod tests {
             (RequestError::SessionExpired, 409, "conflict"),
             (RequestError::SequenceReused, 409, "conflict"),
             (RequestError::CommandDiffers, 409, "conflict"),
+            (TaskRefused::NobodyThere.into(), 409, "conflict"),
+            (RequestError::TaskUnknown, 504, "timeout"),
             (RequestError::ShuttingDown, 503, "shutting_down"),
             (RequestError::Failed { reason: "x".into() }, 503, "failed"),
             (RequestError::Invalid("x".into()), 400, "bad_request"),

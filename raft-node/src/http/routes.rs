@@ -27,6 +27,7 @@ pub(crate) enum Endpoint {
     DashboardFile,
     DashboardEvents,
     Recording,
+    Transfer,
 }
 
 /// One method on one path.
@@ -43,7 +44,7 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 }
 
 /// Every route; the position of an endpoint here is its number elsewhere.
-pub(crate) const ROUTES: [Route; 19] = [
+pub(crate) const ROUTES: [Route; 20] = [
     route("POST", "/api/set", Endpoint::Set),
     route("GET", "/api/get/{key}", Endpoint::Get),
     route("POST", "/api/delete", Endpoint::Delete),
@@ -63,6 +64,7 @@ pub(crate) const ROUTES: [Route; 19] = [
     route("GET", "/dashboard/{file}", Endpoint::DashboardFile),
     route("GET", "/api/dashboard/events", Endpoint::DashboardEvents),
     route("GET", "/api/recording", Endpoint::Recording),
+    route("POST", "/api/transfer", Endpoint::Transfer),
 ];
 
 /// The methods of one path.

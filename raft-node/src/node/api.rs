@@ -44,6 +44,15 @@ pub struct Deleted {
     pub revision: LogIndex,
 }
 
+/// Leadership was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transferred {
+    /// Who leads.
+    pub leader_id: NodeId,
+    /// Its term.
+    pub term: Term,
+}
+
 /// Which part of the store to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {

@@ -185,6 +185,9 @@ impl Driver {
             Input::Query { query, deadline, consistency, respond } => {
                 Event::Query { token: self.token(Waiter::Client(respond)), deadline, consistency, query }
             }
+            Input::Administer { task, deadline, respond } => {
+                Event::Administer { token: self.token(Waiter::Client(respond)), deadline, task }
+            }
             Input::Call { from, call, respond } => {
                 Event::Called { token: self.token(Waiter::Call(respond)), from, call }
             }
@@ -334,7 +337,9 @@ impl Wreck {
 
     fn answer(&self, input: Input, reason: &str) {
         match input {
-            Input::Propose { respond, .. } | Input::Query { respond, .. } => {
+            Input::Propose { respond, .. }
+            | Input::Query { respond, .. }
+            | Input::Administer { respond, .. } => {
                 let reply = Reply::Refused(Refused::Failed);
                 let _ = respond.send(Answer { reply, obstacle: Some(reason.to_owned()) });
             }

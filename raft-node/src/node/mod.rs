@@ -1,5 +1,6 @@
 //! The handle to a running node: the one thing that HTTP, Python, C and the shell all open.
 
+mod administration;
 mod api;
 mod driver;
 mod explain;
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use raft_core::entry::{Command, Entry};
 use raft_core::kv;
 use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
-use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply};
+use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply, Task};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -83,6 +84,11 @@ pub(crate) enum Input {
         query: Bytes,
         deadline: Time,
         consistency: Consistency,
+        respond: oneshot::Sender<Answer>,
+    },
+    Administer {
+        task: Task,
+        deadline: Time,
         respond: oneshot::Sender<Answer>,
     },
     Call {

@@ -123,6 +123,11 @@ class AsyncRaftClient:
         status: Status = await self._wait(lambda done: self._native.status(done, timeout))
         return status
 
+    async def transfer_leadership(self, to: str | None = None, *, timeout: float | None = None) -> str:
+        """As `RaftClient.transfer_leadership`."""
+        leader: str = await self._wait(lambda done: self._native.transfer(done, to, timeout))
+        return leader
+
     async def explain(self, *, timeout: float | None = None) -> Explanation:
         """As `RaftClient.explain`."""
         explanation: Explanation = await self._wait(lambda done: self._native.explain(done, timeout))

@@ -72,6 +72,19 @@ class Store:
         first."""
         return self._calls().status(timeout)
 
+    def transfer_leadership(self, to: str | None = None, *, timeout: float | None = None) -> str:
+        """Hands leadership over and returns the id of whoever leads then.
+
+        Args:
+            to: the voter that is to lead; by default the one that has most of the log.
+            timeout: how long it may take, in seconds.
+
+        Raises:
+            ConflictError: the leader goes on leading, or another was elected; the message says why.
+            OutcomeUnknownError: it may have happened, or may yet.
+        """
+        return self._calls().transfer(to, timeout)
+
     def explain(self, *, timeout: float | None = None) -> Explanation:
         """Why there is no leader or writes are slow, and what would help; a client asks as in `status`."""
         return self._calls().explain(timeout)

@@ -124,6 +124,11 @@ pub(crate) enum ClientCommand {
     Status,
     /// Say why there is no leader, or what else is in the way, and what would help
     Why,
+    /// Hand leadership over, and print who leads then
+    Transfer {
+        /// To this voter [default: the one that has most of the log]
+        node: Option<String>,
+    },
     /// Fetch the recording of what a node did, for raft-server replay; keys and values are in it
     Record {
         /// Where to: - is stdout [default: NODE_ID.raftrec, which must not be there yet]

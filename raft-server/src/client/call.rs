@@ -62,6 +62,9 @@ pub(super) async fn carry_out(
             }
         }
         ClientCommand::Why => print(&show::why(&client.why().await?, output)),
+        ClientCommand::Transfer { node } => {
+            print(&show::transferred(&client.transfer(node.as_deref()).await?, output))
+        }
         ClientCommand::Record { file } => print(&record::fetch(client, file, output).await?),
         ClientCommand::Demo => match output {
             Output::Text => demo::run(client, options.timeout()).await,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use raft_node::client::{Deleted, Explanation, Item, NodeView, Status, Value};
+use raft_node::client::{Deleted, Explanation, Item, NodeView, Status, Transferred, Value};
 use raft_node::value::{BytesAs, to_json};
 use serde::Serialize;
 use serde_json::json;
@@ -32,6 +32,15 @@ pub(super) fn deleted(key: &str, deleted: Deleted, output: Output) -> Vec<u8> {
         Output::Json => {
             line(&json!({ "success": true, "key": key, "deleted": deleted, "revision": revision.0 }))
         }
+    }
+}
+
+/// Leadership was handed over.
+pub(super) fn transferred(transferred: &Transferred, output: Output) -> Vec<u8> {
+    let Transferred { leader_id, term } = transferred;
+    match output {
+        Output::Text => format!("{leader_id} leads term {term}\n").into_bytes(),
+        Output::Json => line(&json!({ "success": true, "leader_id": leader_id, "term": term })),
     }
 }
 

@@ -29,6 +29,8 @@ use super::routes::ROUTES;
         schemas::Page,
         schemas::SessionRequest,
         schemas::SessionAnswer,
+        schemas::TransferRequest,
+        schemas::TransferAnswer,
         schemas::Health,
         schemas::Role,
         schemas::Status,

@@ -113,6 +113,7 @@ fn doc(endpoint: Endpoint) -> Doc {
     match endpoint {
         Endpoint::Set | Endpoint::Delete | Endpoint::RawPut | Endpoint::Session => write_doc(endpoint),
         Endpoint::Get | Endpoint::RawGet | Endpoint::StateMachine => read_doc(endpoint),
+        Endpoint::Transfer => administration_doc(),
         _ => node_doc(endpoint),
     }
 }
@@ -193,6 +194,23 @@ fn read_doc(endpoint: Endpoint) -> Doc {
             problems: READ_PROBLEMS,
             ..PLAIN
         },
+    }
+}
+
+fn administration_doc() -> Doc {
+    Doc {
+        id: "transfer",
+        summary: "Hands leadership over",
+        details: "To the voter that is named, or to the one that has most of the log. Answered once another \
+            leader is known, at once where the one that is named leads already. 409 where the leader goes on \
+            leading, with a `reason`: `no_such_member`, `not_connected`, `nobody_there`, \
+            `transfer_under_way`, `not_taken_over`, or `another_leads` where another than the named one was \
+            elected.",
+        params: store::WRITE,
+        takes: &[(JSON, "TransferRequest")],
+        gives: &[(JSON, "TransferAnswer")],
+        problems: WRITE_PROBLEMS,
+        ..PLAIN
     }
 }
 

@@ -94,6 +94,22 @@ pub(super) struct SessionAnswer {
     success: bool,
 }
 
+/// Hands leadership over.
+#[derive(ToSchema)]
+pub(super) struct TransferRequest {
+    /// To this voter; where none is named, to the one that has most of the log.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.-]+$")]
+    node_id: Option<String>,
+}
+
+/// Leadership is where it was wanted.
+#[derive(ToSchema)]
+pub(super) struct TransferAnswer {
+    success: bool,
+    leader_id: String,
+    term: u64,
+}
+
 /// The node serves, and knows a leader.
 #[derive(ToSchema)]
 pub(super) struct Health {

@@ -1,0 +1,40 @@
+//! What an operator has done with the cluster, through any of its nodes.
+
+use std::time::Duration;
+
+use raft_core::replica::{Administered, Refused, Reply, Task};
+use raft_core::types::NodeId;
+
+use super::{Answer, Input, Node, Transferred, misfit, refusal};
+use crate::error::RequestError;
+
+impl Node {
+    /// Has leadership handed over (dissertation §3.10): to the voter that is named, or else to the one that
+    /// has most of the log. Answers once another leader is known; at once where the one that is named leads
+    /// already.
+    ///
+    /// # Errors
+    /// See [`RequestError`]: `Declined` where the leader goes on leading, with the reason, or where another
+    /// was elected; only `TaskUnknown` leaves open what became of it.
+    pub async fn transfer(
+        &self,
+        to: Option<NodeId>,
+        timeout: Option<Duration>,
+    ) -> Result<Transferred, RequestError> {
+        match self.administer(Task::Transfer { to }, timeout).await? {
+            Administered::Transferred { leader, term } => Ok(Transferred { leader_id: leader, term }),
+        }
+    }
+
+    async fn administer(&self, task: Task, timeout: Option<Duration>) -> Result<Administered, RequestError> {
+        let deadline = self.deadline(timeout);
+        let answer = self.ask(|respond| Input::Administer { task, deadline, respond }).await?;
+        match answer.ok_or(RequestError::TaskUnknown)? {
+            Answer { reply: Reply::Administered(done), .. } => Ok(done),
+            Answer { reply: Reply::Declined(why), .. } => Err(RequestError::Declined(why)),
+            Answer { reply: Reply::Refused(Refused::Unknown), .. } => Err(RequestError::TaskUnknown),
+            answer @ Answer { reply: Reply::Refused(_), .. } => Err(refusal(answer)),
+            answer => Err(misfit(answer.reply)),
+        }
+    }
+}
