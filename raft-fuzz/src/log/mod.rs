@@ -114,7 +114,7 @@ fn same(first: &Recovered, second: &Recovered) {
     assert_eq!(first.identity, second.identity);
     assert_eq!(first.hard_state, second.hard_state);
     assert_eq!(first.entries, second.entries);
-    assert_eq!(first.first_index, second.first_index);
+    assert_eq!((first.base, first.snapshot), (second.base, second.snapshot));
     assert_eq!(first.commit_hint, second.commit_hint);
     assert_eq!(first.peers, second.peers);
     assert_eq!(first.admitted, second.admitted);
