@@ -23,9 +23,11 @@ mod format;
 mod identity;
 mod records;
 mod recovery;
+mod refound;
 mod repair;
 mod segment;
 mod standing;
+mod survivors;
 mod writer;
 
 pub use error::RecoveryError;
@@ -33,6 +35,8 @@ pub(crate) use format::CRC32C;
 pub use format::{DEFAULT_SEGMENT_SIZE, FORMAT_VERSION, FrameSeq, SegmentNumber};
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use recovery::{Recovered, Recovery, TornTail, recover};
+pub use refound::{RefoundError, Refounded, Refounding, refound};
+pub use survivors::{Contradiction, Overlap};
 pub use writer::{Writer, create};
 
 #[cfg(test)]

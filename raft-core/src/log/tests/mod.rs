@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod disk;
 mod golden;
+mod refound;
 
 use disk::TornDisk;
 
