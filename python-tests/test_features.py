@@ -231,6 +231,7 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
         "client record",
         "client transfer",
         "replay",
+        "recover",
         "completions",
     ],
 )

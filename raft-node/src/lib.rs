@@ -13,6 +13,7 @@ mod failure;
 pub mod fuzzing;
 mod http;
 pub mod node;
+pub mod offline;
 pub mod record;
 mod session;
 mod transport;

@@ -12,6 +12,7 @@ use crate::cluster::ClusterArgs;
 use crate::dashboard::DashboardArgs;
 use crate::demo::DemoArgs;
 use crate::failure::{Failure, USAGE, one_line};
+use crate::recover::RecoverArgs;
 use crate::replay::ReplayArgs;
 use crate::settings::NodeFlags;
 
@@ -68,7 +69,7 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, dashboard, client, demo, replay, completions or help.
+  cluster, dashboard, client, demo, replay, recover, completions or help.
 
 Exit codes:
   0    done
@@ -111,6 +112,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Do again what a node recorded, and say what happened
     Replay(ReplayArgs),
+    /// Make a new cluster of what is left of one that has lost its majority for good
+    Recover(RecoverArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -213,6 +216,9 @@ mod tests {
             "replay",
             "replay --previous",
             "replay a b",
+            "recover",
+            "recover raft-data",
+            "recover --data-dir a --yes",
         ] {
             assert!(parse(line).is_err(), "{line:?} was taken");
         }

@@ -15,9 +15,11 @@ pub mod fuzzing;
 mod logging;
 mod node;
 mod program;
+mod recover;
 mod replay;
 mod settings;
 mod signals;
+mod table;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -48,6 +50,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Client(args)) => client::run(args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Recover(args)) => recover::run(&args),
     }
 }
 

@@ -29,9 +29,11 @@ mod format;
 mod identity;
 mod records;
 mod recovery;
+mod refound;
 mod repair;
 mod segment;
 mod standing;
+mod survivors;
 mod writer;
 
 pub use error::RecoveryError;
@@ -39,6 +41,8 @@ pub(crate) use format::{CRC32C, checksum};
 pub use format::{DEFAULT_SEGMENT_SIZE, FORMAT_VERSION, FrameSeq, SegmentNumber};
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use recovery::{Recovered, Recovery, TornTail, recover};
+pub use refound::{RefoundError, Refounded, Refounding, refound};
+pub use survivors::{Contradiction, Overlap};
 pub use writer::{Writer, create};
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use raft_core::log::{IDENTITY_FILE, SegmentNumber};
 use super::DiskFailure;
 use super::files::Files;
 use super::prepare::prepare;
-use crate::record;
+use crate::{offline, record};
 
 const LOCK_FILE: &str = "lock";
 
@@ -106,6 +106,9 @@ impl DataDir {
         let lock = lock(&path)?;
         check_writable(&path).map_err(fault("write to"))?;
         remove_unfinished(&path).map_err(fault("clean up"))?;
+        if offline::complete(&path).map_err(fault("complete the recovery of"))? {
+            tracing::warn!(path = %path.display(), "completed a recovery that was interrupted");
+        }
         // The process before may have died between making a file and flushing its name.
         directory.sync_all().map_err(fault("flush"))?;
         Ok(DataDir { path, directory, _lock: lock })
@@ -185,7 +188,7 @@ impl ReadDisk for ReadOnlyDir {
 
 fn list(directory: &Path) -> Result<Vec<FileName>, ReadError> {
     let names = names(directory).map_err(|error| unreadable(directory, &error))?;
-    Ok(names.into_iter().filter(|name| is_ours(name)).collect())
+    Ok(names.into_iter().filter(|name| is_log_file(name)).collect())
 }
 
 fn read(directory: &Path, file: &str) -> Result<Bytes, ReadError> {
@@ -198,14 +201,14 @@ fn unreadable(path: &Path, error: &io::Error) -> ReadError {
 }
 
 /// A file that the replica reads and writes.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_log_file(name: &str) -> bool {
     name == IDENTITY_FILE
         || SegmentNumber::from_file_name(name).is_some()
         || SnapshotFile::from_file_name(name).is_some()
 }
 
 fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(UNFINISHED).is_some_and(is_ours)
+    name.strip_suffix(UNFINISHED).is_some_and(is_log_file)
 }
 
 /// The names of all files; one that is not text is given as far as it is.
@@ -232,10 +235,11 @@ fn check_ours(path: &Path) -> Result<(), DataDirError> {
     }
     // A file system's root has its lost+found from the day it was made. Recordings may outlive a log.
     let known = |name: &str| {
-        is_ours(name)
+        is_log_file(name)
             || is_unfinished(name)
             || [LOCK_FILE, record::DIRECTORY, "lost+found"].contains(&name)
             || record::is_saved(name)
+            || offline::is_exchange(name)
     };
     let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known(name)).collect();
     if strangers.is_empty() {

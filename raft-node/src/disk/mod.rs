@@ -20,6 +20,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use data_dir::is_log_file;
 pub use data_dir::{DataDir, DataDirError, ReadOnlyDir};
 pub use memory::MemoryDisk;
 pub use thread::{DiskHandle, DiskThread};

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::args::Output;
 use crate::failure::{Failure, NO};
+use crate::table::aligned;
 
 fn line(value: &serde_json::Value) -> Vec<u8> {
     format!("{value}\n").into_bytes()
@@ -141,18 +142,6 @@ pub(super) fn table(views: &[NodeView]) -> String {
 /// Something said about `whom`, who is named unless that was done already.
 fn about(whom: &str, said: &str) -> String {
     if said.contains(whom) { said.to_owned() } else { format!("{whom}: {said}") }
-}
-
-/// The rows with their columns under each other.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
 }
 
 fn row(endpoint: &str, status: &Status) -> [String; 10] {

@@ -18,6 +18,7 @@ mod crash;
 mod damage;
 mod disk;
 mod golden;
+mod refound;
 
 use disk::TornDisk;
 
