@@ -84,6 +84,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
         Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
         Notice::SnapshotInstalled { index } => format!("installs the snapshot {index}"),
+        Notice::Removed { peer } => format!("hears from {peer} that it was removed"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),

@@ -63,6 +63,7 @@ impl Consensus {
             self.adopt_term(term.max(self.term()), Some(from), "a leader was heard");
         }
         self.leader_heard = Some(self.now);
+        self.admission.spoken_to();
         self.reset_election_deadline();
     }
 

@@ -287,6 +287,9 @@ impl Driver {
             Notice::SnapshotNotReceived { index, reason } => {
                 tracing::warn!(%index, reason, "a snapshot that the leader sends was not taken; it is tried again");
             }
+            Notice::Removed { peer } => {
+                tracing::warn!(%peer, "this node was removed from the cluster, and may be stopped")
+            }
             Notice::Diverged(divergence) => {
                 let advice = explain::DIVERGED_ADVICE;
                 tracing::error!("this node's state is not the others': {divergence}. {advice}");
