@@ -135,6 +135,11 @@ bugs! {
     /// A leader does not compare the states of its followers with its own (`replica/divergence.rs`).
     StatesNotCompared,
 
+    // Snapshots.
+    /// What changes while a snapshot is taken is in it, or not, as it happens (paper §7: it is the state at one
+    /// log index).
+    SnapshotNotFrozen,
+
     // The disk.
     /// The commit index on disk counts what is in the log and not committed, and is believed
     /// (PySyncObj #202).
@@ -158,6 +163,15 @@ bugs! {
 }
 
 impl Bug {
+    /// Those that show only where snapshots are taken. The fuzz targets catch them.
+    pub const OF_SNAPSHOTS: &[Bug] = &[Bug::SnapshotNotFrozen];
+
+    /// Whether the simulator gets to where it does harm.
+    #[must_use]
+    pub fn is_simulated(self) -> bool {
+        !Self::OF_MEMBERSHIP.contains(&self) && !Self::OF_SNAPSHOTS.contains(&self)
+    }
+
     /// Those that show only where members change. The scenarios of `raft-core` catch them.
     pub const OF_MEMBERSHIP: &[Bug] = &[
         Bug::LearnerCounted,

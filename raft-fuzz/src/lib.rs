@@ -8,6 +8,7 @@
 //! | file | what it answers |
 //! | --- | --- |
 //! | `log/` | does recovery survive any data directory, and stand by what it accepts? |
+//! | `snapshot` | is a snapshot read as it was written, or refused, and does the store survive any? |
 //! | `peer` | can a peer, whatever it says, make a replica panic, forget or lie? |
 //! | `rpc` | can a caller of the two readable RPCs? |
 //! | `http` | does what HTTP requests carry mean what it says, or get refused? |
@@ -29,11 +30,18 @@ pub mod mutate;
 pub mod peer;
 pub mod rpc;
 pub mod seeds;
+pub mod snapshot;
 pub mod world;
 
 /// A function that panics where something does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names under which `fuzz/` has them and their corpora.
-pub const TARGETS: [(&str, Target); 5] =
-    [("log", log::run), ("peer", peer::run), ("rpc", rpc::run), ("http", http::run), ("config", config::run)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("log", log::run),
+    ("snapshot", snapshot::run),
+    ("peer", peer::run),
+    ("rpc", rpc::run),
+    ("http", http::run),
+    ("config", config::run),
+];

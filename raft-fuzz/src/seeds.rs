@@ -10,13 +10,14 @@ use raft_core::types::{ClusterId, HardState, LogIndex, NodeId, Term};
 use crate::chunks::push;
 use crate::peer::Kind;
 use crate::world::{incarnation, member};
-use crate::{config, log};
+use crate::{config, log, snapshot};
 
 /// The seeds of a target; none where there is no such target.
 #[must_use]
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "log" => logs(),
+        "snapshot" => snapshots(),
         "peer" => peers(),
         "rpc" => rpcs(),
         "http" => https(),
@@ -40,6 +41,26 @@ fn logs() -> Vec<Vec<u8>> {
     let payloads: Vec<Vec<u8>> = records().iter().map(|batch| payload(batch)).collect();
     seeds.push(log::input_of_payloads(payloads.iter().map(Vec::as_slice)));
     seeds.extend(payloads.iter().map(|one| log::input_of_payloads([one.as_slice()])));
+    seeds
+}
+
+fn snapshots() -> Vec<Vec<u8>> {
+    let draft = |seed: u8| {
+        let mut draft = vec![seed];
+        for turn in 0..u32::from(seed) {
+            let kind = noise(turn + 3 * u32::from(seed), 1)[0];
+            push(&mut draft, kind, &noise(turn, turn * u32::from(seed) % 90));
+        }
+        draft
+    };
+    let drafts: Vec<Vec<u8>> = [0, 1, 2, 5, 9, 23].map(draft).into();
+    let files = drafts.iter().map(|draft| snapshot::written(&snapshot::pieces(draft)));
+    let mut seeds: Vec<_> = files.map(|file| snapshot::input_of(&[&[6], &file[..]].concat())).collect();
+    seeds.extend(drafts.iter().map(|draft| snapshot::input_of_pieces(&snapshot::pieces(draft))));
+    for (edits, draft) in (0..4).zip(&drafts[2..]) {
+        let places = noise(7, 3 * u32::from(edits));
+        seeds.push([&[1, edits, 0], &places[..], &draft[..]].concat());
+    }
     seeds
 }
 

@@ -15,9 +15,10 @@ use raft_fuzz::{TARGETS, seeds};
 const MUTATIONS: usize = 60_000;
 
 /// A bug, and the target that has to find it.
-const BUGS: [(Bug, &str); 12] = [
+const BUGS: [(Bug, &str); 13] = [
     (Bug::ChecksumIgnored, "log"),
     (Bug::TailCutTooFar, "log"),
+    (Bug::SnapshotNotFrozen, "snapshot"),
     (Bug::VoteNotPersisted, "peer"),
     (Bug::VoteTwice, "peer"),
     (Bug::TermNotPersisted, "peer"),

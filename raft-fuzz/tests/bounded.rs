@@ -58,6 +58,11 @@ fn log() {
 }
 
 #[test]
+fn snapshot() {
+    bounded("snapshot");
+}
+
+#[test]
 fn peer() {
     bounded("peer");
 }

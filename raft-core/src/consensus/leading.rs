@@ -8,7 +8,7 @@ use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::membership::Changes;
-use super::progress::{Installing, Pace, Progress};
+use super::progress::{Installing, Progress};
 use super::transfer::Transfer;
 use super::{Consensus, RoleState};
 use crate::entry::{Entry, Genesis, Payload};

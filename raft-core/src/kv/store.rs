@@ -11,6 +11,7 @@ use super::command::{Answer, Command, ListPage, Query, QueryAnswer};
 use super::snapshot::Snapshots;
 use super::value::{Item, Key, Value};
 use crate::hash;
+use crate::seeded::{self, Bug};
 use crate::state_machine::{Committed, RestoreError, StateMachine};
 use crate::types::LogIndex;
 
@@ -70,7 +71,9 @@ impl Store {
 
     /// A key is about to change: a snapshot that is being taken may want what it has.
     fn save(&mut self, key: &Key) {
-        if let Some(taking) = &mut self.snapshots.taking {
+        if let Some(taking) = &mut self.snapshots.taking
+            && !seeded::is(Bug::SnapshotNotFrozen)
+        {
             taking.items.save(key, self.items.get(key));
         }
     }

@@ -1,5 +1,5 @@
 //! Nothing is said before what it rests on is durable (paper Figure 2: "updated on stable storage before
-//! responding"), and nothing is acknowledged to a client before a majority has it on disk.
+//! responding"), and nothing is committed before a majority has it on disk.
 //!
 //! A ledger keeps, for each server, what the batches that its disk has answered for must have made safe.
 //! What a server says is held against the ledger at once; and whenever it starts, the ledger is held
@@ -7,13 +7,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use raft_core::consensus::{Configuration, Consensus};
 use raft_core::log::Recovered;
 use raft_core::message::{AppendResult, KnownBy, Message};
-use raft_core::replica::CallReply;
+use raft_core::replica::{CallReply, Role};
 use raft_core::types::{HardState, Incarnation, LogIndex, NodeId, Term};
 
 use super::Server;
 use super::log_matching::LogMatching;
+use super::quorum;
 
 /// What is safe once a batch is.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +27,22 @@ struct Ledger {
     admitted: bool,
 }
 
+/// What a leader's last step left.
+#[derive(Clone, Debug)]
+struct Led {
+    term: Term,
+    committed: LogIndex,
+    configuration_index: LogIndex,
+    configuration: Configuration,
+}
+
 pub(crate) struct DurableFirst {
     safe: Vec<Ledger>,
     /// What will be safe once the disk has answered for a batch, in the order of the batches.
     promised: Vec<VecDeque<Ledger>>,
     /// Terms of the entries that were safe on a disk that was wiped since, from index 1.
     wiped: Vec<Vec<Term>>,
+    led: Vec<Option<Led>>,
 }
 
 impl DurableFirst {
@@ -39,6 +51,7 @@ impl DurableFirst {
             safe: vec![Ledger::default(); servers],
             promised: vec![VecDeque::new(); servers],
             wiped: vec![Vec::new(); servers],
+            led: vec![None; servers],
         }
     }
 
@@ -84,8 +97,10 @@ impl DurableFirst {
             is.term > was.term || (is.term == was.term && has_vote),
             "Durable First: server {at} finds {is:?} where {was:?} was safe"
         );
-        for index in 1..=safe.entries.0 {
-            let there = usize::try_from(index).ok().and_then(|index| found.entries.get(index - 1));
+        let first = found.first_index;
+        // What lies before the log is in a snapshot.
+        for index in first.0..=safe.entries.0 {
+            let there = usize::try_from(index - first.0).ok().and_then(|place| found.entries.get(place));
             let term = logs.term_at(at, LogIndex(index));
             assert_eq!(
                 there.map(|entry| entry.term),
@@ -99,7 +114,7 @@ impl DurableFirst {
         assert!(found.admitted || !safe.admitted, "Durable First: server {at} forgot that it may vote");
         self.safe[at] = Ledger {
             hard_state: is.clone(),
-            entries: LogIndex(found.entries.len() as u64),
+            entries: LogIndex(first.prev().0 + found.entries.len() as u64),
             known: found.peers.clone(),
             admitted: found.admitted,
         };
@@ -145,14 +160,38 @@ impl DurableFirst {
         }
     }
 
-    /// A majority has it on disk, or had before one lost its disk.
-    pub(crate) fn acknowledges(&mut self, index: LogIndex, term: Term, logs: &LogMatching) {
-        let copies = (0..self.safe.len()).filter(|&at| self.has(at, index, term, logs));
-        let (copies, servers) = (copies.count(), self.safe.len());
-        assert!(
-            copies > servers / 2,
-            "Durable First: entry {index}/{term} was acknowledged with {copies} safe copies of {servers}"
-        );
+    /// What a leader commits a majority has on disk, or had before one lost its disk; while voters change, a
+    /// majority of both.
+    pub(crate) fn commits(&mut self, at: usize, consensus: &Consensus, ids: &[NodeId], logs: &LogMatching) {
+        let before = self.led[at].take();
+        if consensus.role() != Role::Leader {
+            return;
+        }
+        let (term, committed) = (consensus.term(), consensus.commit_index());
+        let before = before.filter(|led| led.term == term);
+        let configuration = match &before {
+            Some(led) if led.configuration_index == consensus.configuration_index() => None,
+            _ => Some(consensus.configuration().clone()),
+        };
+        if let Some(led) = before.as_ref().filter(|led| committed > led.committed) {
+            let entry = logs.term_at(at, committed).unwrap_or_default();
+            let has = |id: &NodeId| {
+                let at = ids.iter().position(|known| known == id);
+                at.is_some_and(|at| self.has(at, committed, entry, logs))
+            };
+            // It may have begun a change just after, in the same step.
+            let is_safe =
+                quorum::decides(consensus.configuration(), has) || quorum::decides(&led.configuration, has);
+            let copies: Vec<&NodeId> = ids.iter().filter(|id| has(id)).collect();
+            assert!(
+                is_safe,
+                "Durable First: {} commits entry {committed}/{entry} with safe copies on {copies:?} only",
+                consensus.id()
+            );
+        }
+        let configuration = configuration.or(before.map(|led| led.configuration)).unwrap_or_default();
+        let configuration_index = consensus.configuration_index();
+        self.led[at] = Some(Led { term, committed, configuration_index, configuration });
     }
 
     /// Whether a server has an entry on its disk, or had on one that it lost.

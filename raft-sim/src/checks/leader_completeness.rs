@@ -28,6 +28,8 @@ impl LeaderCompleteness {
         if from > commit_index {
             return;
         }
+        let base = consensus.log().first_index().prev();
+        assert!(base.0 <= self.committed.len() as u64, "Commit: {id} begins after what is not committed");
         assert!(commit_index <= consensus.log().last_index(), "Commit: {id} commits beyond its log");
         for entry in consensus.log().range(from..=commit_index) {
             let at = usize::try_from(entry.index.0).expect("fits") - 1;
@@ -43,7 +45,9 @@ impl LeaderCompleteness {
     }
 
     pub(crate) fn check_new_leader(&self, id: &NodeId, consensus: &Consensus) {
-        for (entry, since) in &self.committed {
+        // What lies before the log is in a snapshot.
+        let before = usize::try_from(consensus.log().first_index().prev().0).expect("fits");
+        for (entry, since) in self.committed.iter().skip(before) {
             let has = consensus.log().term_at(entry.index) == Some(entry.term);
             assert!(
                 has || *since >= consensus.term(),
@@ -62,5 +66,11 @@ impl LeaderCompleteness {
 
     pub(crate) fn committed(&self) -> &[(Entry, Term)] {
         &self.committed
+    }
+
+    /// The terms of the entries from index 1 up to here, as far as they are known to be committed.
+    pub(crate) fn terms(&self, up_to: LogIndex) -> Vec<Term> {
+        let count = usize::try_from(up_to.0).expect("fits");
+        self.committed.iter().take(count).map(|(entry, _)| entry.term).collect()
     }
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use raft_core::consensus::EntryLog;
 use raft_core::entry::Entry;
+use raft_core::log::Recovered;
 use raft_core::types::{LogIndex, Term};
 
 use super::Server;
+use super::leader_completeness::LeaderCompleteness;
 
 /// Every entry ever seen, with the term of the one before it: if that is the same wherever the entry stands,
 /// then by induction so is everything before it.
 pub(crate) struct LogMatching {
     entries: BTreeMap<(LogIndex, Term), (Term, Entry)>,
-    /// The terms of each server's log.
+    /// The terms of each server's log, from index 1: also of what only a snapshot holds by now.
     terms: Vec<Vec<Term>>,
 }
 
@@ -22,26 +24,41 @@ impl LogMatching {
         LogMatching { entries: BTreeMap::new(), terms: vec![Vec::new(); servers] }
     }
 
-    /// A server begins with the log that its disk holds.
-    pub(crate) fn starts(&mut self, at: usize, found: &[Entry]) {
-        self.terms[at] = found.iter().map(|entry| entry.term).collect();
-        if self.terms.len() == 1 {
-            // Alone, a server leads a term before that is safe, and after a crash the same term once more:
-            // what was lost then was on no other server and was told to nobody.
-            self.entries.retain(|(index, _), _| index.0 <= found.len() as u64);
+    /// A server begins with the log that its disk holds, in this term. Before the log there is a snapshot.
+    pub(crate) fn starts(&mut self, at: usize, found: Option<&Recovered>, committed: &LeaderCompleteness) {
+        let before = std::mem::take(&mut self.terms[at]);
+        let Some(found) = found else { return };
+        self.terms[at] = committed.terms(found.first_index.prev());
+        self.terms[at].extend(found.entries.iter().map(|entry| entry.term));
+        // Alone, a server leads a term before that is safe, and after a crash the same term once more: what was
+        // lost then was on no other server and was told to nobody.
+        for (index, term) in (1..).zip(before).skip(self.terms[at].len()) {
+            if term > found.hard_state.term {
+                self.entries.remove(&(LogIndex(index), term));
+            }
         }
     }
 
     /// Returns up to where the log is as it was before.
-    pub(crate) fn check(&mut self, server: &Server<'_>, log: &EntryLog) -> LogIndex {
+    pub(crate) fn check(
+        &mut self,
+        server: &Server<'_>,
+        log: &EntryLog,
+        committed: &LeaderCompleteness,
+    ) -> LogIndex {
         let (at, id) = (server.at, server.id);
-        let known = &mut self.terms[at];
+        let (known, base) = (&mut self.terms[at], log.first_index().prev());
         let mut same = known.len().min(usize::try_from(log.last_index().0).expect("fits"));
-        while same > 0 && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
+        let before = usize::try_from(base.0).expect("fits");
+        while same > before && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
             same -= 1;
         }
         known.truncate(same);
-        let kept = LogIndex(same as u64);
+        if same < before {
+            *known = committed.terms(base);
+            assert_eq!(known.len(), before, "Log Matching: {id} has a snapshot of what is not committed");
+        }
+        let kept = LogIndex(known.len() as u64);
         if kept < log.last_index() {
             for entry in log.range(kept.next()..=log.last_index()) {
                 let before = known.last().copied().unwrap_or_default();

@@ -27,19 +27,20 @@ impl MatchIndex {
         safe: &DurableFirst,
         logs: &LogMatching,
     ) {
-        let (term, log) = (consensus.term(), consensus.log());
+        let term = consensus.term();
         if term > self.latest {
             self.latest = term;
             self.known.fill(LogIndex::ZERO);
         }
         let Some(leadership) = consensus.leadership().filter(|_| term == self.latest) else { return };
+        let leader = servers.iter().position(|id| id == consensus.id()).expect("a server of the cluster");
         for (at, id) in servers.iter().enumerate() {
             let Some(progress) = leadership.progress().get(id) else { continue };
             let match_index = progress.match_index;
             if match_index <= self.known[at] {
                 continue;
             }
-            let entry = log.term_at(match_index);
+            let entry = logs.term_at(leader, match_index);
             assert!(
                 entry.is_some_and(|entry| safe.has(at, match_index, entry, logs)),
                 "Match Index: {} of term {term} takes {id} to have entry {match_index} of term {entry:?}",

@@ -10,6 +10,7 @@
 //! | one vote a term, across restarts and lost disks | §5.2 | `one_vote` |
 //! | the commit index only grows | Figure 2 | `commit_grows` |
 //! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
+//! | the latest configuration in the log is in force; voters change jointly, one change at a time | §6 | `configurations` |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
 //! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |
@@ -21,6 +22,7 @@
 
 mod commit_grows;
 mod commit_rule;
+mod configurations;
 pub(crate) mod damage;
 mod durable_first;
 mod election_safety;
@@ -31,6 +33,7 @@ mod leader_completeness;
 mod log_matching;
 mod match_index;
 mod one_vote;
+mod quorum;
 mod state_hash;
 mod state_machine_safety;
 
@@ -68,6 +71,7 @@ pub(crate) struct Checks {
     commit_grows: commit_grows::CommitGrows,
     commit_rule: commit_rule::CommitRule,
     durable_first: DurableFirst,
+    configurations: configurations::Configurations,
 }
 
 impl Server<'_> {
@@ -93,6 +97,7 @@ impl Checks {
             commit_grows: commit_grows::CommitGrows::new(count),
             commit_rule: commit_rule::CommitRule::new(count),
             durable_first: DurableFirst::new(count),
+            configurations: configurations::Configurations::new(count),
         }
     }
 
@@ -103,7 +108,8 @@ impl Checks {
         self.state_machine_safety.starts(at);
         self.leader_append_only.starts(at);
         self.durable_first.starts(at, found, &self.log_matching);
-        self.log_matching.starts(at, found.map_or(&[], |found| &found.entries));
+        self.log_matching.starts(at, found, &self.leader_completeness);
+        self.configurations.starts(at);
     }
 
     /// A server's disk is replaced by an empty one.
@@ -114,11 +120,13 @@ impl Checks {
     /// A server has taken a step; what it wants done has not been done.
     pub(crate) fn after_step(&mut self, server: &Server<'_>) {
         let consensus = server.replica.consensus();
-        let kept = self.log_matching.check(server, consensus.log());
+        let kept = self.log_matching.check(server, consensus.log(), &self.leader_completeness);
         self.durable_first.log_kept(server.at, kept);
         self.leader_append_only.check(server.at, server.id, consensus);
+        self.configurations.check(server.at, consensus, kept, &self.leader_completeness);
         self.leader_completeness.note_committed(server, consensus);
-        if self.election_safety.check(server.at, server.id, consensus) {
+        self.durable_first.commits(server.at, consensus, &self.servers, &self.log_matching);
+        if self.election_safety.check(server.at, server.id, consensus, &self.one_vote) {
             self.leader_completeness.check_new_leader(server.id, consensus);
         }
         self.commit_grows.check(server.at, server.id, consensus.commit_index());
@@ -154,11 +162,11 @@ impl Checks {
 
     /// A server tells a client that its command took effect.
     pub(crate) fn acknowledges(&mut self, index: LogIndex) {
-        let entry = self.leader_completeness.committed_at(index);
-        let entry = entry.unwrap_or_else(|| {
-            panic!("Acknowledged is committed: entry {index} was acknowledged and is not committed")
-        });
-        self.durable_first.acknowledges(entry.index, entry.term, &self.log_matching);
+        let is_committed = self.leader_completeness.committed_at(index).is_some();
+        assert!(
+            is_committed,
+            "Acknowledged is committed: entry {index} was acknowledged and is not committed"
+        );
     }
 
     /// Whether an entry is safe on a server's disk.

@@ -26,4 +26,9 @@ impl OneVote {
         let first = self.votes.entry((voter.clone(), term)).or_insert_with(|| candidate.clone());
         assert_eq!(first, candidate, "One Vote: {voter} voted twice in term {term}");
     }
+
+    /// Whether a server has said that it votes for this candidate.
+    pub(crate) fn has_voted(&self, voter: &NodeId, term: Term, candidate: &NodeId) -> bool {
+        self.votes.get(&(voter.clone(), term)) == Some(candidate)
+    }
 }
