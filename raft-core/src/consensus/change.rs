@@ -135,6 +135,23 @@ pub enum ChangeRefused {
 }
 
 impl ChangeRefused {
+    /// A stable word for it, for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            ChangeRefused::Conflict { .. } => "conflict",
+            ChangeRefused::TermNotOpen => "term_not_open",
+            ChangeRefused::AlreadyMember { .. } => "already_member",
+            ChangeRefused::NoSuchMember { .. } => "no_such_member",
+            ChangeRefused::NotAVoter { .. } => "not_a_voter",
+            ChangeRefused::LastVoter { .. } => "last_voter",
+            ChangeRefused::WouldLoseQuorum { .. } => "would_lose_quorum",
+            ChangeRefused::TooManyMembers { .. } => "too_many_members",
+            ChangeRefused::BadAddress { .. } => "bad_address",
+            ChangeRefused::TakenBack => "taken_back",
+        }
+    }
+
     /// Whether the reason passes by itself within moments.
     #[must_use]
     pub fn is_passing(&self) -> bool {

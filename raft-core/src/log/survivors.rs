@@ -43,14 +43,15 @@ pub enum Contradiction {
 impl Recovered {
     /// Term and index of the last entry: what decides whose log is more up to date (paper §5.4.1).
     #[must_use]
-    pub fn last(&self) -> (Term, LogIndex) {
-        self.entries.last().map_or((Term(0), LogIndex::ZERO), |entry| (entry.term, entry.index))
+    pub fn last_log(&self) -> (Term, LogIndex) {
+        let last = self.last();
+        (last.term, last.index)
     }
 
     /// Compares which log is more up to date; of equal ones, the one that knows more of it as committed.
     #[must_use]
     pub fn compare_up_to_date(&self, other: &Recovered) -> Ordering {
-        self.last().cmp(&other.last()).then(self.commit_hint.cmp(&other.commit_hint))
+        self.last_log().cmp(&other.last_log()).then(self.commit_hint.cmp(&other.commit_hint))
     }
 
     /// The cluster's members, as the log has them last, committed or not: a server goes by them (paper §6).
@@ -77,10 +78,10 @@ impl Recovered {
     /// # Errors
     /// When they cannot be of one cluster.
     pub fn overlap(&self, other: &Recovered) -> Result<Overlap, Contradiction> {
-        let last = self.last().1.min(other.last().1);
+        let last = self.last().index.min(other.last().index);
         let ours = self.entries.iter().take_while(|entry| entry.index <= last);
         let pairs = ours.filter_map(|ours| Some((ours, other.entry_at(ours.index)?)));
-        let mut common = LogIndex(self.first_index.max(other.first_index).0 - 1);
+        let mut common = self.base.index.max(other.base.index);
         for (ours, theirs) in pairs {
             if ours.term != theirs.term {
                 break;
@@ -95,11 +96,11 @@ impl Recovered {
             let (knows, best) = (other.identity.node_id.clone(), self.identity.node_id.clone());
             return Err(Contradiction::CommittedIsMissing { knows, best, index: other.commit_hint });
         }
-        Ok(Overlap { common, discarded: other.last().1.0.saturating_sub(common.0) })
+        Ok(Overlap { common, discarded: other.last().index.0.saturating_sub(common.0) })
     }
 
     fn entry_at(&self, index: LogIndex) -> Option<&Entry> {
-        let offset = index.0.checked_sub(self.first_index.0)?;
+        let offset = index.0.checked_sub(self.base.index.next().0)?;
         self.entries.get(usize::try_from(offset).ok()?)
     }
 }

@@ -137,6 +137,8 @@ impl TaskRefused {
             TaskRefused::TransferUnderWay { .. } => "transfer_under_way",
             TaskRefused::NotTakenOver { .. } => "not_taken_over",
             TaskRefused::AnotherLeads { .. } => "another_leads",
+            TaskRefused::NotAVoter { .. } => "not_a_voter",
+            TaskRefused::Change(why) => why.name(),
         }
     }
 }

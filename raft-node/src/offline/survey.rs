@@ -146,14 +146,14 @@ impl Survey {
     pub fn refound(self, members: &BTreeMap<NodeId, String>, force: bool) -> Result<Founded, OfflineError> {
         self.check(members, force)?;
         let best = &self.opened[0].log;
-        let term = self.survivors.iter().map(|survivor| survivor.term).max().unwrap_or(best.last().0);
+        let term = self.survivors.iter().map(|survivor| survivor.term).max().unwrap_or(best.last().term);
         let cluster_id = ClusterId(u128::from(random()?) << 64 | u128::from(random()?));
         let mut incarnations = BTreeMap::new();
         for id in members.keys() {
             incarnations.insert(id.clone(), Incarnation(random()?));
         }
         let configuration = Configuration::with_addresses(members.clone());
-        let to = Refounding { cluster_id, configuration, incarnations, term: term.max(best.last().0) };
+        let to = Refounding { cluster_id, configuration, incarnations, term: term.max(best.last().term) };
         let theirs = || self.opened.iter().filter(|o| members.contains_key(&o.log.identity.node_id));
         for member in theirs() {
             write(best, member, &to)?;
@@ -161,7 +161,7 @@ impl Survey {
         for member in theirs() {
             exchange(member.dir.path())?;
         }
-        Ok(Founded { cluster_id, last_index: best.last().1 })
+        Ok(Founded { cluster_id, last_index: best.last().index })
     }
 }
 
@@ -247,7 +247,7 @@ fn survivor(best: &Recovered, opened: &Opened) -> Result<Survivor, OfflineError>
         node_id: log.identity.node_id.clone(),
         path: dir.path().to_owned(),
         term: log.hard_state.term,
-        last: log.last(),
+        last: log.last_log(),
         committed: log.commit_hint,
         written: last_written(dir.path()),
         overlap: best.overlap(log)?,
