@@ -3,11 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Command, Entry};
 use crate::replica::{Administered, Task, TaskRefused};
-use crate::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, Term};
+use crate::types::{Applied, ClusterId, EntryId, Incarnation, LogIndex, NodeId, Term};
 
 /// One message. Every kind but the introductions carries the sender's term where the paper says so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +30,10 @@ pub enum Message {
     AppendEntries(AppendEntries),
     /// The answer.
     AppendReply(AppendReply),
+    /// Paper §7; without a chunk, a heartbeat.
+    InstallSnapshot(InstallSnapshot),
+    /// The answer.
+    InstallReply(InstallReply),
     /// Leadership transfer (dissertation §3.10): start an election now.
     TimeoutNow {
         /// The leader's term.
@@ -92,6 +97,8 @@ impl Message {
             Message::VoteReply(reply) => Some(reply.term),
             Message::AppendEntries(append) => Some(append.term),
             Message::AppendReply(reply) => Some(reply.term),
+            Message::InstallSnapshot(install) => Some(install.term),
+            Message::InstallReply(reply) => Some(reply.term),
             Message::TimeoutNow { term } | Message::Diverged { term, .. } => Some(*term),
             _ => None,
         }
@@ -256,6 +263,64 @@ pub enum AppendResult {
     StaleTerm,
 }
 
+/// Sends a snapshot to a follower whose next entry the leader does not keep any more (paper §7, Figure 13).
+/// The file is the same on every server, so that a follower may go on with a leader where it was cut off with
+/// another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// As in [`AppendEntries`].
+    pub round: Round,
+    /// The last entry that the snapshot holds.
+    pub snapshot: EntryId,
+    /// Up to here, in bytes, chunks were sent over this stream: the follower tells by it whether one was lost.
+    pub sent: u64,
+    /// A part of the file; none in a heartbeat, nor where the leader asks how much there is.
+    pub chunk: Option<SnapshotChunk>,
+}
+
+/// A part of a snapshot's file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SnapshotChunk {
+    /// Where, in bytes from the start of the file.
+    pub offset: u64,
+    /// What.
+    pub data: Bytes,
+    /// CRC-32C of `data`.
+    pub checksum: u32,
+    /// Whether the file ends with it.
+    pub is_last: bool,
+}
+
+/// Answers [`InstallSnapshot`], and reports later progress of the follower's disk. Once the snapshot is
+/// installed, an [`AppendReply`] says so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstallReply {
+    /// The follower's term.
+    pub term: Term,
+    /// The latest round seen from the leader of that term.
+    pub round: Round,
+    /// The snapshot that the follower is receiving: another than the leader's where it has a part of it, and
+    /// would rather go on with that.
+    pub snapshot: EntryId,
+    /// What it has of it.
+    pub received: Received,
+}
+
+/// How much of a snapshot a follower has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Received {
+    /// It does not know yet: it reads what it had received before it was started.
+    Unknown,
+    /// So many bytes are durable, and nothing is missing.
+    UpTo(u64),
+    /// So many bytes are durable, and the next is not the one that came: the leader has to go on from there.
+    From(u64),
+    /// What came is not what a leader wrote, or could not be kept. It may be sent again from the start, later.
+    Refused,
+}
+
 /// What became of a command that was passed on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ForwardOutcome {
@@ -307,7 +372,12 @@ mod tests {
             leader_commit: index,
             round,
         };
+        let snapshot = EntryId { index, term: Term(2) };
+        let install = InstallSnapshot { term, round, snapshot, sent: 0, chunk: None };
+        let installed = InstallReply { term, round, snapshot, received: Received::Unknown };
         for message in [
+            Message::InstallSnapshot(install),
+            Message::InstallReply(installed),
             Message::RequestVote(request),
             Message::VoteReply(VoteReply { term, pre_vote: false, refusal: None }),
             Message::AppendEntries(append),

@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use crate::disk::AsideOp;
 use crate::message::{AppendResult, ForwardOutcome, Message};
 use crate::replica::{Action, Call, Event, Notice, Reply};
+use crate::types::EntryId;
 
 /// A message.
 #[must_use]
@@ -42,6 +43,18 @@ pub fn message(message: &Message) -> String {
             };
             format!("AppendReply term={} round={} {result}", reply.term, reply.round.0)
         }
+        Message::InstallSnapshot(install) => {
+            let chunk = install.chunk.as_ref().map_or("no chunk".to_owned(), |chunk| {
+                let is_last = if chunk.is_last { ", the last" } else { "" };
+                format!("{} bytes at {}{is_last}", chunk.data.len(), chunk.offset)
+            });
+            let EntryId { index, term } = install.snapshot;
+            format!("InstallSnapshot term={} snapshot={index}/{term} {chunk}", install.term)
+        }
+        Message::InstallReply(reply) => {
+            let EntryId { index, term } = reply.snapshot;
+            format!("InstallReply term={} snapshot={index}/{term} {:?}", reply.term, reply.received)
+        }
         Message::ForwardReply { outcome: ForwardOutcome::Done(outcome), .. } => {
             format!("ForwardReply done at {}", outcome.index)
         }
@@ -68,6 +81,9 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Admitted => "may vote".to_owned(),
         Notice::Wiped { peer, .. } => format!("hears from {peer} that its disk is not the one it had"),
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
+        Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
+        Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
+        Notice::SnapshotInstalled { index } => format!("installs the snapshot {index}"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),

@@ -58,6 +58,22 @@ impl fmt::Display for LogIndex {
     }
 }
 
+/// Which entry: an index and the term of the entry there identify it, and all before it (paper §5.3). At index
+/// 0, of term 0, it is the place before the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EntryId {
+    /// Its index.
+    pub index: LogIndex,
+    /// Its term.
+    pub term: Term,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of term {}", self.index, self.term)
+    }
+}
+
 /// A server's name: `[A-Za-z0-9_.-]{1,64}`. A node is its id, wherever it listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]

@@ -1,39 +1,53 @@
 //! The log in memory: what it holds, and how far the disk has followed.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use crate::entry::Entry;
-use crate::types::{LogIndex, Term};
+use crate::types::{EntryId, LogIndex, Term};
 
 /// Entries kept in one piece of memory.
 const CHUNK: usize = 4096;
 
-/// The entries, and three marks: `durable <= written <= last`. `written` has been handed to the disk,
-/// `durable` has been answered by it.
+/// The entries after a base, and three marks: `base <= durable <= written <= last`. `written` has been handed to
+/// the disk, `durable` has been answered by it.
+///
+/// The base is the last entry that is not kept any more, of which index and term are known (paper §7); at
+/// first the place before the log. What lies before it is committed and in a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct EntryLog {
     /// All full but the last. One vector would be moved as a whole whenever it grows: half a second for a few
     /// million entries, in which no heartbeat is sent.
-    chunks: Vec<Vec<Entry>>,
+    chunks: VecDeque<Vec<Entry>>,
+    /// The index before the first entry in the first chunk: at most the base.
+    before: LogIndex,
+    base: EntryId,
     last: LogIndex,
     written: LogIndex,
     durable: LogIndex,
+    /// Not in the log any more, not yet freed: freeing a long log at once would take long.
+    retired: Vec<Vec<Entry>>,
 }
 
 impl EntryLog {
-    /// A log found on the disk.
+    /// A log found on the disk, from its beginning.
     ///
     /// # Panics
     /// When the entries are not contiguous from index 1 with terms that never fall: recovery has proved it.
     #[must_use]
     pub fn new(entries: Vec<Entry>) -> EntryLog {
-        let mut log = EntryLog {
-            chunks: Vec::new(),
-            last: LogIndex::ZERO,
-            written: LogIndex::ZERO,
-            durable: LogIndex::ZERO,
-        };
+        EntryLog::after(EntryId::default(), entries)
+    }
+
+    /// A log found on the disk that goes on after an entry which it does not hold.
+    ///
+    /// # Panics
+    /// When the entries are not contiguous from the one after `base` with terms that never fall.
+    #[must_use]
+    pub fn after(base: EntryId, entries: Vec<Entry>) -> EntryLog {
+        let mut log = EntryLog::default();
+        log.restart(base);
         for entry in entries {
             log.append(entry);
         }
@@ -41,19 +55,25 @@ impl EntryLog {
         log
     }
 
-    /// Index of the first entry kept.
+    /// The entry before the first that is kept; index 0 in a log from its beginning.
     #[must_use]
-    pub fn first_index(&self) -> LogIndex {
-        LogIndex(1)
+    pub fn base(&self) -> EntryId {
+        self.base
     }
 
-    /// Index of the last entry; zero in an empty log.
+    /// Index of the first entry kept, or of the first to come.
+    #[must_use]
+    pub fn first_index(&self) -> LogIndex {
+        self.base.index.next()
+    }
+
+    /// Index of the last entry; the base's in an empty log.
     #[must_use]
     pub fn last_index(&self) -> LogIndex {
         self.last
     }
 
-    /// Term of the last entry; zero in an empty log.
+    /// Term of the last entry; the base's in an empty log.
     #[must_use]
     pub fn last_term(&self) -> Term {
         self.term_at(self.last).unwrap_or_default()
@@ -66,35 +86,48 @@ impl EntryLog {
     }
 
     /// In which chunk an index lies, and where.
-    fn position(index: LogIndex) -> Option<(usize, usize)> {
-        let position = usize::try_from(index.0).ok()?.checked_sub(1)?;
+    fn position(&self, index: LogIndex) -> Option<(usize, usize)> {
+        let position = usize::try_from(index.0.checked_sub(self.before.0)?).ok()?.checked_sub(1)?;
         Some((position / CHUNK, position % CHUNK))
     }
 
-    /// The entry at an index, if there is one.
+    /// The entry at an index, if it is kept.
     #[must_use]
     pub fn get(&self, index: LogIndex) -> Option<&Entry> {
-        let (chunk, position) = Self::position(index)?;
+        if index <= self.base.index {
+            return None;
+        }
+        let (chunk, position) = self.position(index)?;
         self.chunks.get(chunk)?.get(position)
     }
 
-    /// The term of the entry at an index; zero before the log, none beyond it.
+    /// The term of the entry at an index; none beyond the log, nor before its base.
     #[must_use]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index == LogIndex::ZERO { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
+        if index == self.base.index { Some(self.base.term) } else { self.get(index).map(|entry| entry.term) }
     }
 
-    /// The entries of a range of indexes, as far as they exist.
+    /// Whether the log holds this entry, or it is the log's base.
+    #[must_use]
+    pub fn holds(&self, entry: EntryId) -> bool {
+        self.term_at(entry.index) == Some(entry.term)
+    }
+
+    /// The entries of a range of indexes, as far as they are kept.
     pub fn range(&self, range: RangeInclusive<LogIndex>) -> impl Iterator<Item = &Entry> {
         let (first, end) = (*range.start().max(&self.first_index()), *range.end().min(&self.last));
-        let (chunk, skip) = Self::position(first).unwrap_or_default();
+        let (chunk, skip) = self.position(first).unwrap_or_default();
         let count = usize::try_from((end.0 + 1).saturating_sub(first.0)).unwrap_or(usize::MAX);
         self.chunks.iter().skip(chunk).flatten().skip(skip).take(count)
     }
 
-    /// The entries from `from` on whose cost is at most `bytes` together, but at least one if there is one.
+    /// The entries from `from` on whose cost is at most `bytes` together, but at least one if there is one;
+    /// none where `from` is not kept.
     #[must_use]
     pub fn batch(&self, from: LogIndex, bytes: usize) -> Vec<Entry> {
+        if from < self.first_index() {
+            return Vec::new();
+        }
         let mut total = 0;
         let fits = |entry: &&Entry| {
             total += entry.cost();
@@ -111,12 +144,12 @@ impl EntryLog {
         assert_eq!(entry.index, self.last_index().next(), "entries are appended in order");
         assert!(entry.term >= self.last_term(), "terms never fall along the log");
         self.last = entry.index;
-        match self.chunks.last_mut() {
+        match self.chunks.back_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(entry),
             _ => {
                 let mut chunk = Vec::with_capacity(CHUNK);
                 chunk.push(entry);
-                self.chunks.push(chunk);
+                self.chunks.push_back(chunk);
             }
         }
     }
@@ -127,18 +160,23 @@ impl EntryLog {
     /// When they do not lie in order within it.
     pub(crate) fn mark(&mut self, written: LogIndex, durable: LogIndex) {
         assert!(durable <= written && written <= self.last, "durable <= written <= last");
+        assert!(self.base.index <= durable, "the base is durable");
         (self.written, self.durable) = (written, durable);
     }
 
     /// Removes `from` and all after it (paper §5.3).
+    ///
+    /// # Panics
+    /// When that reaches before the log's base: what is not kept is committed.
     pub fn truncate(&mut self, from: LogIndex) {
         let kept = from.prev();
         if kept >= self.last {
             return;
         }
-        let (chunk, position) = Self::position(from).unwrap_or_default();
+        assert!(kept >= self.base.index, "what is committed is never removed");
+        let (chunk, position) = self.position(from).unwrap_or_default();
         self.chunks.truncate(chunk + 1);
-        if let Some(last) = self.chunks.last_mut() {
+        if let Some(last) = self.chunks.back_mut() {
             last.truncate(position);
         }
         // No chunk is empty.
@@ -146,6 +184,32 @@ impl EntryLog {
         self.last = kept;
         self.written = self.written.min(kept);
         self.durable = self.durable.min(kept);
+    }
+
+    /// Gives up the entries up to here, as far as they are durable: a snapshot holds what they did (paper §7).
+    /// Their memory comes back piece by piece, see [`EntryLog::free_some`].
+    pub fn compact(&mut self, up_to: LogIndex) {
+        let up_to = up_to.min(self.durable);
+        let Some(term) = self.term_at(up_to).filter(|_| up_to > self.base.index) else { return };
+        self.base = EntryId { index: up_to, term };
+        let (whole, _) = self.position(up_to.next()).unwrap_or_default();
+        for chunk in self.chunks.drain(..whole.min(self.chunks.len())) {
+            self.before = LogIndex(self.before.0 + chunk.len() as u64);
+            self.retired.push(chunk);
+        }
+    }
+
+    /// Gives up everything and goes on after an entry that a snapshot ends with (paper §7, "discard the entire
+    /// log").
+    pub fn restart(&mut self, base: EntryId) {
+        self.retired.extend(self.chunks.drain(..));
+        (self.before, self.base, self.last) = (base.index, base, base.index);
+        (self.written, self.durable) = (base.index, base.index);
+    }
+
+    /// Frees a little of what was given up: a fraction of a millisecond's work. To be called now and then.
+    pub fn free_some(&mut self) {
+        drop(self.retired.pop());
     }
 
     /// The entries that the disk has not been given, up to a cost in bytes; they count as given from now on.
@@ -174,10 +238,12 @@ impl EntryLog {
     }
 
     /// The last index at or before `from` whose term is at most `term`: where two logs, of which one has
-    /// an entry of `term` at `from`, may still agree.
+    /// an entry of `term` at `from`, may still agree. Not before the log's base: what is not kept is
+    /// committed, and every log that is not behind agrees with it.
     #[must_use]
     pub fn last_index_at_most(&self, from: LogIndex, term: Term) -> LogIndex {
-        let (mut low, mut high) = (0, from.min(self.last).0);
+        let base = self.base.index.0;
+        let (mut low, mut high) = (base, from.min(self.last).0.max(base));
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             if self.term_at(LogIndex(middle)).is_some_and(|found| found <= term) {
@@ -280,5 +346,84 @@ mod tests {
         assert_eq!(log.last_index_at_most(LogIndex(9), Term(3)), LogIndex(2));
         assert_eq!(log.last_index_at_most(LogIndex(3), Term(9)), LogIndex(3));
         assert_eq!(log.last_index_at_most(LogIndex(5), Term(0)), LogIndex(0));
+    }
+
+    /// Entries 1 to `last`, of a term that grows every 100 entries.
+    fn long(last: u64) -> EntryLog {
+        let mut log = log(&[]);
+        (1..=last).for_each(|n| push(&mut log, n / 100));
+        log.take_unwritten(usize::MAX);
+        log.note_durable(LogIndex(last));
+        log
+    }
+
+    #[test]
+    fn what_was_given_up_is_unknown_and_the_base_is_not() {
+        let chunk = CHUNK as u64;
+        for base in [1, 7, chunk - 1, chunk, chunk + 1, 2 * chunk, 3 * chunk - 1, 3 * chunk] {
+            let mut log = long(3 * chunk);
+            log.compact(LogIndex(base));
+            let id = EntryId { index: LogIndex(base), term: Term(base / 100) };
+            assert_eq!((log.base(), log.first_index()), (id, LogIndex(base + 1)));
+            assert_eq!((log.get(LogIndex(base)), log.term_at(LogIndex(base - 1))), (None, None));
+            assert!(log.holds(id) && !log.holds(EntryId { term: id.term.next(), ..id }));
+            assert_eq!(log.last_term(), Term(3 * chunk / 100));
+            let indexes: Vec<u64> = log.range(LogIndex(1)..=log.last_index()).map(|e| e.index.0).collect();
+            assert_eq!(indexes, (base + 1..=3 * chunk).collect::<Vec<_>>());
+            assert!(log.batch(LogIndex(base), usize::MAX).is_empty());
+            let agreeing = LogIndex(base.max(99.min(base + 5)));
+            assert_eq!(log.last_index_at_most(LogIndex(base + 5), Term(0)), agreeing);
+            push(&mut log, 200);
+            log.truncate(LogIndex(base + 1));
+            assert_eq!((log.last_index().0, log.last_term()), (base, id.term));
+            push(&mut log, 200);
+            assert_eq!(log.get(LogIndex(base + 1)).map(|entry| entry.term), Some(Term(200)));
+        }
+    }
+
+    #[test]
+    fn only_what_is_durable_is_given_up() {
+        let mut log = long(10);
+        push(&mut log, 1);
+        log.compact(LogIndex(11));
+        assert_eq!((log.base().index, log.last_index()), (LogIndex(10), LogIndex(11)));
+        log.compact(LogIndex(4));
+        assert_eq!(log.base().index, LogIndex(10), "it never comes back");
+    }
+
+    #[test]
+    #[should_panic(expected = "what is committed is never removed")]
+    fn nothing_is_truncated_before_the_base() {
+        let mut log = long(10);
+        log.compact(LogIndex(5));
+        log.truncate(LogIndex(5));
+    }
+
+    #[test]
+    fn memory_comes_back_piece_by_piece() {
+        let mut log = long(3 * CHUNK as u64);
+        log.compact(LogIndex(3 * CHUNK as u64));
+        for left in (0..3).rev() {
+            log.free_some();
+            assert_eq!(log.retired.len(), left);
+        }
+        log.free_some();
+    }
+
+    #[test]
+    fn a_log_starts_over_after_a_snapshot() {
+        let mut log = long(10);
+        push(&mut log, 1);
+        let given = LogIndex(11);
+        log.take_unwritten(usize::MAX);
+        let base = EntryId { index: LogIndex(8), term: Term(3) };
+        log.restart(base);
+        assert_eq!((log.base(), log.last_index(), log.last_term()), (base, base.index, base.term));
+        log.note_durable(given);
+        assert_eq!((log.written(), log.durable()), (base.index, base.index), "an answer that comes late");
+        push(&mut log, 3);
+        assert_eq!(log.take_unwritten(usize::MAX).len(), 1);
+        let entries = log.range(LogIndex(1)..=LogIndex(9)).cloned().collect();
+        assert_eq!(EntryLog::after(base, entries).last_index(), LogIndex(9));
     }
 }

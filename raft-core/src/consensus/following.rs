@@ -22,17 +22,13 @@ impl Consensus {
 
     /// Takes the entries in if they fit, and says how the logs compare: `Matched` up to what is durable.
     pub(crate) fn append_from_leader(&mut self, from: &NodeId, append: AppendEntries) -> AppendResult {
-        // A second leader of our own term cannot be (paper §5.2, election safety): whoever claims it is none.
-        let usurps = append.term == self.term() && self.leader().is_some_and(|leader| leader != from);
+        let usurps = self.is_led_by_another(from, append.term);
         let is_over = append.term < self.term() && !seeded::is(Bug::DeposedLeaderHeard);
         if is_over || usurps || !is_well_formed(&append) || self.contradicts_what_stands(from, &append) {
             return AppendResult::StaleTerm;
         }
-        if append.term > self.term() || self.leader() != Some(from) {
-            self.adopt_term(append.term.max(self.term()), Some(from), "a leader was heard");
-        }
-        self.leader_heard = Some(self.now);
-        self.reset_election_deadline();
+        self.hear_leader(from, append.term);
+        let append = self.without_what_is_not_kept(append);
         let before = self.log.term_at(append.prev_log_index);
         let is_match =
             before == Some(append.prev_log_term) || (before.is_some() && seeded::is(Bug::NoMatchCheck));
@@ -54,6 +50,31 @@ impl Consensus {
             if seeded::is(Bug::CommitBeyondMatch) { self.log.last_index() } else { following.verified };
         self.commit_index = self.commit_index.max(leader_commit.min(known));
         AppendResult::Matched { match_index: following.verified.min(durable) }
+    }
+
+    /// A second leader of our own term cannot be (paper §5.2, election safety): whoever claims it is none.
+    pub(super) fn is_led_by_another(&self, from: &NodeId, term: Term) -> bool {
+        term == self.term() && self.leader().is_some_and(|leader| leader != from)
+    }
+
+    /// A leader of this term or a later one has spoken.
+    pub(super) fn hear_leader(&mut self, from: &NodeId, term: Term) {
+        if term > self.term() || self.leader() != Some(from) {
+            self.adopt_term(term.max(self.term()), Some(from), "a leader was heard");
+        }
+        self.leader_heard = Some(self.now);
+        self.reset_election_deadline();
+    }
+
+    /// Entries up to the log's base are committed, so the leader's are the same (paper Figure 3, leader
+    /// completeness): what is left of the message begins after it. The entry at the base was compared.
+    fn without_what_is_not_kept(&self, mut append: AppendEntries) -> AppendEntries {
+        let base = self.log.base();
+        if append.prev_log_index < base.index {
+            append.entries.retain(|entry| entry.index > base.index);
+            (append.prev_log_index, append.prev_log_term) = (base.index, base.term);
+        }
+        append
     }
 
     fn take_entries(&mut self, append: AppendEntries) {

@@ -9,6 +9,8 @@ impl Consensus {
     /// When one of these does not hold: a bug, and going on could lose data.
     pub(crate) fn check_invariants(&self) {
         assert!(self.commit_index <= self.log.last_index(), "only what is in the log is committed");
+        assert!(self.log.base().index <= self.commit_index, "only what is committed is given up");
+        assert!(self.log.base().index <= self.log.durable(), "what is not kept is durable in a snapshot");
         assert!(self.log.durable() <= self.log.written(), "only what was written is durable");
         assert!(self.log.written() <= self.log.last_index(), "only what is in the log is written");
         assert!(self.log.last_term() <= self.term(), "no entry is from a later term");

@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::progress::{Pace, Progress};
+use super::progress::{Installing, Progress};
 use super::transfer::Transfer;
 use super::{Consensus, RoleState};
 use crate::entry::{Entry, Genesis, Payload};
-use crate::message::{AppendEntries, AppendReply, AppendResult, Message, Round};
+use crate::message::{AppendEntries, AppendReply, AppendResult, InstallSnapshot, Message, Round};
 use crate::replica::{Notice, Role};
 use crate::seeded::{self, Bug};
-use crate::types::{ClusterId, LogIndex, NodeId, Time};
+use crate::types::{ClusterId, LogIndex, NodeId, Term, Time};
 
 /// Bytes of entries in one AppendEntries at most, unless a single entry is larger.
 const MAX_APPEND_BYTES: usize = 1 << 20;
@@ -92,9 +92,23 @@ impl Consensus {
     /// Sends every follower what it lacks and has room for, and heartbeats where they are due.
     pub(super) fn replicate(&mut self) {
         let (term, now, leader_commit) = (self.term(), self.now, self.commit_index);
+        let (base, to_send) = (self.log.base().index, self.snapshot_to_send());
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let round = leadership.round;
         for (peer, progress) in &mut leadership.progress {
+            let is_behind = progress.installing().is_none() && progress.next_index.prev() < base;
+            if let Some(snapshot) = to_send.filter(|_| is_behind) {
+                progress.needs_snapshot(snapshot);
+                progress.heartbeat_due = now;
+            }
+            if let Some(Installing { snapshot, next: sent, .. }) = progress.installing().cloned() {
+                if progress.heartbeat_due <= now {
+                    let install = InstallSnapshot { term, round, snapshot, sent, chunk: None };
+                    self.outbox.push((peer.clone(), Message::InstallSnapshot(install)));
+                    progress.heartbeat_due = now + self.timing.heartbeat_interval;
+                }
+                continue;
+            }
             let connected = self.connected.contains(peer);
             let mut due = progress.heartbeat_due <= now;
             loop {
@@ -125,20 +139,21 @@ impl Consensus {
 
     /// A follower has answered.
     pub(super) fn handle_append_reply(&mut self, from: &NodeId, reply: &AppendReply) {
-        if reply.term > self.term() {
-            return self.adopt_term(reply.term, None, "a follower is in a later term");
-        }
-        let (term, now, last) = (self.term(), self.now, self.log.last_index());
-        let RoleState::Leader(leadership) = &mut self.role else { return };
-        let of_this_term = reply.term == term || seeded::is(Bug::EpochMixup);
-        let Some(progress) = leadership.progress.get_mut(from).filter(|_| of_this_term) else { return };
-        if reply.result == AppendResult::StaleTerm {
-            // It refuses a message of an earlier term, whose rounds are not ours.
+        let (last, base) = (self.log.last_index(), self.log.base().index);
+        // One that refuses a message of an earlier term has not heard our rounds.
+        let is_stale = reply.result == AppendResult::StaleTerm && reply.term <= self.term();
+        let candidate = match reply.result {
+            // Not kept: the follower is to get a snapshot.
+            AppendResult::Conflict { hint_index, .. } if hint_index < base => hint_index,
+            AppendResult::Conflict { hint_index, hint_term, .. } => {
+                self.log.last_index_at_most(hint_index.min(last), hint_term)
+            }
+            _ => LogIndex::ZERO,
+        };
+        if is_stale {
             return;
         }
-        progress.last_contact = now;
-        progress.answered = true;
-        progress.round = progress.round.max(reply.round.min(leadership.round));
+        let Some(progress) = self.hear_follower(from, reply.term, reply.round) else { return };
         match reply.result {
             // More than our log holds cannot match it: not a message of this protocol.
             AppendResult::Matched { match_index } if match_index > last => {}
@@ -147,12 +162,25 @@ impl Consensus {
                     self.advance_commit();
                 }
             }
-            AppendResult::Conflict { rejected, hint_index, hint_term } => {
-                let candidate = self.log.last_index_at_most(hint_index.min(last), hint_term);
-                progress.conflicted(rejected, candidate);
-            }
+            AppendResult::Conflict { rejected, .. } => progress.conflicted(rejected, candidate),
             AppendResult::StaleTerm => {}
         }
+    }
+
+    /// A follower has answered: its progress, if that is of this leader's term.
+    pub(super) fn hear_follower(&mut self, from: &NodeId, term: Term, round: Round) -> Option<&mut Progress> {
+        if term > self.term() {
+            self.adopt_term(term, None, "a follower is in a later term");
+            return None;
+        }
+        let of_this_term = term == self.term() || seeded::is(Bug::EpochMixup);
+        let now = self.now;
+        let RoleState::Leader(leadership) = &mut self.role else { return None };
+        let progress = leadership.progress.get_mut(from).filter(|_| of_this_term)?;
+        progress.last_contact = now;
+        progress.answered = true;
+        progress.round = progress.round.max(round.min(leadership.round));
+        Some(progress)
     }
 
     /// Steps down when a majority was not heard for an election timeout (check-quorum, dissertation §6.2):
@@ -169,11 +197,5 @@ impl Consensus {
         if leadership.transfer.as_ref().is_some_and(|transfer| transfer.deadline <= now) {
             leadership.transfer = None;
         }
-    }
-
-    /// Whether a follower's last common entry is still being sought.
-    #[must_use]
-    pub fn is_probing(progress: &Progress) -> bool {
-        matches!(progress.pace, Pace::Probe { .. })
     }
 }

@@ -13,6 +13,7 @@
 //! | `leading` | what does a leader send, and when does it step down? | paper §5.3, dissertation §6.2 |
 //! | [`progress`] | how fast is a follower fed? | dissertation §10.2.1 |
 //! | `commit` | what is committed? | paper §5.4.2 |
+//! | `snapshots` | what does a follower get that is behind the log? | paper §7 |
 //! | `reads` | how is a read made linearizable without the log? | dissertation §6.4 |
 //! | `transfer` | how is leadership handed over? | dissertation §3.10 |
 //!
@@ -38,11 +39,12 @@ mod leading;
 pub(crate) mod model;
 pub mod progress;
 mod reads;
+mod snapshots;
 mod timing;
 mod transfer;
 mod voting;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
@@ -54,6 +56,7 @@ pub use entry_log::EntryLog;
 use history::History;
 pub use leading::Leadership;
 use serde::{Deserialize, Serialize};
+pub(crate) use snapshots::{ChunkRead, Offer};
 pub use timing::{InvalidTiming, Timing};
 
 use crate::entry::Entry;
@@ -61,7 +64,7 @@ use crate::log::Record;
 use crate::message::{Message, RequestId, Round, VoteRefusal};
 use crate::replica::{DiskHealth, Notice, Role};
 use crate::seeded::{self, Bug};
-use crate::types::{Applied, ClusterId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
+use crate::types::{Applied, ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 /// What a server starts with.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct Start {
     pub hard_state: HardState,
     /// From the disk.
     pub log: EntryLog,
+    /// The snapshots on the disk from which the log goes on, the oldest first.
+    pub snapshots: VecDeque<EntryId>,
     /// A lower bound of the commit index, from the disk; within the log.
     pub commit_index: LogIndex,
     /// Whether this server may vote, from the disk.
@@ -136,6 +141,8 @@ pub struct Consensus {
     /// Not in a checkpoint, which has its own way to keep a log.
     #[serde(skip)]
     pub(crate) log: EntryLog,
+    /// The snapshots that this server keeps, the oldest first: the log goes on from each.
+    pub(crate) snapshots: VecDeque<EntryId>,
     pub(crate) commit_index: LogIndex,
     /// What the replica has applied: a follower reports it to its leader.
     pub(crate) applied: Applied,
@@ -188,6 +195,7 @@ impl Consensus {
             hard_state: start.hard_state,
             hard_state_changed: false,
             log: start.log,
+            snapshots: start.snapshots,
             commit_index: start.commit_index,
             applied: Applied::default(),
             cluster_id: start.cluster_id,
@@ -272,6 +280,11 @@ impl Consensus {
         self.notices.push(notice);
     }
 
+    /// Has something stored besides entries. Nothing is said from now on before it is durable.
+    pub(crate) fn record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
     /// Takes what is to be sent. It may leave once the hard state and the records are durable.
     pub(crate) fn take_outbox(&mut self) -> Vec<(NodeId, Message)> {
         core::mem::take(&mut self.outbox)
@@ -320,6 +333,7 @@ impl Consensus {
             Message::VoteReply(reply) => self.handle_vote_reply(from, reply),
             Message::AppendEntries(append) => self.handle_append_entries(from, append),
             Message::AppendReply(reply) => self.handle_append_reply(from, &reply),
+            Message::InstallReply(reply) => self.handle_install_reply(from, &reply),
             Message::TimeoutNow { term } => self.handle_timeout_now(from, term),
             // Introductions and clients' traffic are dealt with before they come here.
             _ => {}
@@ -453,6 +467,12 @@ impl Consensus {
     #[must_use]
     pub fn log(&self) -> &EntryLog {
         &self.log
+    }
+
+    /// The last entry that the latest snapshot kept here holds, if there is one.
+    #[must_use]
+    pub fn latest_snapshot(&self) -> Option<EntryId> {
+        self.snapshots.back().copied()
     }
 
     /// The highest index known to be committed.

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::progress::Pace;
+use super::progress::{Installing, Pace};
 use super::{Consensus, Following, Leadership, RoleState, Votes};
 use crate::entry::{Entry, Payload};
 use crate::message::{AppendEntries, Message, VoteReply};
@@ -47,6 +47,7 @@ impl Consensus {
             hard_state,
             hard_state_changed,
             log,
+            snapshots,
             commit_index,
             applied: _,
             cluster_id,
@@ -66,6 +67,7 @@ impl Consensus {
         for entry in log.range(log.first_index()..=log.last_index()) {
             project_entry(entry, out);
         }
+        (log.base(), snapshots).hash(&mut out);
         (log.last_index(), log.written(), log.durable(), commit_index).hash(&mut out);
         cluster_id.is_some().hash(&mut out);
         match role {
@@ -116,6 +118,9 @@ fn project_pace(pace: &Pace) -> u8 {
     match pace {
         Pace::Probe { waiting } => u8::from(*waiting),
         Pace::Replicate(_) => 2,
+        Pace::Snapshot(Installing { is_located, is_sent, .. }) => {
+            3 + u8::from(*is_located) + 2 * u8::from(*is_sent)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::message::Round;
-use crate::types::{LogIndex, Time};
+use crate::types::{EntryId, LogIndex, Time};
 
 /// One follower's progress. `match_index < next_index` always.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +37,65 @@ pub enum Pace {
     },
     /// Entries are sent as they come, ahead of the answers (dissertation §10.2.1).
     Replicate(InFlight),
+    /// The log that it needs is not kept any more: it gets a snapshot (paper §7).
+    Snapshot(Installing),
+}
+
+/// A snapshot on its way to a follower: `acknowledged <= next` always, in bytes of its file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installing {
+    /// The last entry that the snapshot holds.
+    pub snapshot: EntryId,
+    /// So many bytes are durable there.
+    pub acknowledged: u64,
+    /// Where the next chunk begins.
+    pub next: u64,
+    /// Whether the follower has said where to go on, since the stream to it was opened.
+    pub is_located: bool,
+    /// Whether the last chunk was sent.
+    pub is_sent: bool,
+    /// Not before this moment: what the follower refused is not sent again at once.
+    pub pause_until: Time,
+}
+
+impl Installing {
+    /// Bytes under way to one follower at most; a single chunk may go over.
+    pub const MAX_BYTES: u64 = 4 << 20;
+
+    /// A snapshot of which the follower has yet to say what it has.
+    #[must_use]
+    pub fn new(snapshot: EntryId) -> Installing {
+        let (acknowledged, next) = (0, 0);
+        let pause_until = Time::ZERO;
+        Installing { snapshot, acknowledged, next, is_located: false, is_sent: false, pause_until }
+    }
+
+    /// Whether the next chunk may be sent now.
+    #[must_use]
+    pub fn may_send(&self, now: Time) -> bool {
+        let has_room = self.next - self.acknowledged < Self::MAX_BYTES;
+        self.is_located && !self.is_sent && has_room && now >= self.pause_until
+    }
+
+    /// A chunk of so many bytes was sent.
+    pub fn sent(&mut self, bytes: u64, is_last: bool) {
+        self.next += bytes;
+        self.is_sent = is_last;
+    }
+
+    /// So many bytes are durable there.
+    pub fn acknowledged(&mut self, durable: u64) {
+        if !self.is_located || durable > self.next {
+            return self.go_on_from(durable);
+        }
+        self.acknowledged = self.acknowledged.max(durable);
+    }
+
+    /// The follower needs what comes after so many bytes.
+    pub fn go_on_from(&mut self, durable: u64) {
+        (self.acknowledged, self.next) = (durable, durable);
+        (self.is_located, self.is_sent) = (true, false);
+    }
 }
 
 /// What was sent and not answered yet.
@@ -92,6 +151,7 @@ impl Progress {
         match &self.pace {
             Pace::Probe { waiting } => !waiting,
             Pace::Replicate(in_flight) => in_flight.has_room(),
+            Pace::Snapshot(_) => false,
         }
     }
 
@@ -103,10 +163,34 @@ impl Progress {
                 in_flight.sent(last, bytes);
                 self.next_index = self.next_index.max(last.next());
             }
+            Pace::Snapshot(_) => {}
         }
     }
 
-    /// The follower has everything up to here. Returns whether that is news.
+    /// What it needs is not kept any more.
+    pub fn needs_snapshot(&mut self, snapshot: EntryId) {
+        self.pace = Pace::Snapshot(Installing::new(snapshot));
+    }
+
+    /// The snapshot on its way to it.
+    #[must_use]
+    pub fn installing(&self) -> Option<&Installing> {
+        match &self.pace {
+            Pace::Snapshot(installing) => Some(installing),
+            Pace::Probe { .. } | Pace::Replicate(_) => None,
+        }
+    }
+
+    /// The snapshot on its way to it.
+    pub fn installing_mut(&mut self) -> Option<&mut Installing> {
+        match &mut self.pace {
+            Pace::Snapshot(installing) => Some(installing),
+            Pace::Probe { .. } | Pace::Replicate(_) => None,
+        }
+    }
+
+    /// The follower has everything up to here. Returns whether that is news. One that gets a snapshot goes on
+    /// with that, unless it has all that the snapshot holds.
     pub fn matched(&mut self, match_index: LogIndex) -> bool {
         if let Pace::Replicate(in_flight) = &mut self.pace {
             in_flight.answered(match_index);
@@ -114,7 +198,12 @@ impl Progress {
         let news = match_index > self.match_index;
         self.match_index = self.match_index.max(match_index);
         self.next_index = self.next_index.max(match_index.next());
-        if matches!(self.pace, Pace::Probe { .. }) {
+        let goes_on = match &self.pace {
+            Pace::Probe { .. } => true,
+            Pace::Replicate(_) => false,
+            Pace::Snapshot(installing) => match_index >= installing.snapshot.index,
+        };
+        if goes_on {
             // What was sent beyond the match, if anything, was lost or refused.
             self.next_index = self.match_index.next();
             self.pace = Pace::Replicate(InFlight::default());
@@ -127,6 +216,7 @@ impl Progress {
         let stale = match self.pace {
             Pace::Probe { .. } => rejected != self.next_index.prev(),
             Pace::Replicate(_) => rejected <= self.match_index,
+            Pace::Snapshot(_) => true,
         };
         if !stale {
             self.next_index = candidate.min(rejected.prev()).max(self.match_index).next();
@@ -136,9 +226,13 @@ impl Progress {
 
     /// The connection was made anew: what was under way may be lost.
     pub fn reconnected(&mut self) {
+        if let Pace::Snapshot(installing) = &mut self.pace {
+            installing.is_located = false;
+            return;
+        }
         self.next_index = self.match_index.next().max(match self.pace {
             Pace::Probe { .. } => self.next_index,
-            Pace::Replicate(_) => LogIndex::ZERO,
+            Pace::Replicate(_) | Pace::Snapshot(_) => LogIndex::ZERO,
         });
         self.pace = Pace::Probe { waiting: false };
     }
@@ -147,6 +241,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Term;
 
     fn replicating(match_index: u64, next_index: u64) -> Progress {
         let mut progress = Progress::new(LogIndex(match_index), Time::ZERO);
@@ -218,6 +313,50 @@ mod tests {
         assert!(!progress.matched(LogIndex(5)));
         assert!(!progress.matched(LogIndex(4)));
         assert_eq!(progress.match_index, LogIndex(5));
+    }
+
+    const SNAPSHOT: EntryId = EntryId { index: LogIndex(40), term: Term(2) };
+
+    fn installing(progress: &mut Progress) -> &mut Installing {
+        progress.installing_mut().expect("a snapshot is on its way")
+    }
+
+    #[test]
+    fn a_snapshot_is_sent_once_the_follower_has_said_from_where() {
+        let mut progress = replicating(5, 9);
+        progress.needs_snapshot(SNAPSHOT);
+        assert!(!progress.may_send(), "no entries");
+        let on_its_way = installing(&mut progress);
+        assert!(!on_its_way.may_send(Time::ZERO));
+        on_its_way.acknowledged(1000);
+        assert!(on_its_way.may_send(Time::ZERO));
+        assert_eq!((on_its_way.acknowledged, on_its_way.next), (1000, 1000));
+        on_its_way.sent(Installing::MAX_BYTES, false);
+        assert!(!on_its_way.may_send(Time::ZERO), "so much is under way");
+        on_its_way.acknowledged(1001);
+        assert!(on_its_way.may_send(Time::ZERO));
+        on_its_way.acknowledged(500);
+        assert_eq!(on_its_way.acknowledged, 1001, "an answer that comes late");
+        on_its_way.sent(7, true);
+        assert!(!on_its_way.may_send(Time::ZERO), "all is sent");
+        on_its_way.go_on_from(1001);
+        assert!(on_its_way.may_send(Time::ZERO), "a chunk was lost");
+    }
+
+    #[test]
+    fn a_snapshot_goes_on_after_a_reconnection_and_ends_with_its_last_entry() {
+        let mut progress = replicating(5, 9);
+        progress.needs_snapshot(SNAPSHOT);
+        installing(&mut progress).acknowledged(1000);
+        progress.reconnected();
+        assert!(!installing(&mut progress).may_send(Time::ZERO));
+        progress.conflicted(LogIndex(8), LogIndex(3));
+        progress.matched(LogIndex(39));
+        installing(&mut progress).acknowledged(900);
+        assert_eq!(installing(&mut progress).next, 900);
+        progress.matched(LogIndex(40));
+        assert_eq!((progress.next_index, progress.installing()), (LogIndex(41), None));
+        assert!(progress.may_send());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use alloc::format;
 
+use serde::{Deserialize, Serialize};
+
 use super::FileName;
 use crate::types::LogIndex;
 
@@ -9,7 +11,7 @@ use crate::types::LogIndex;
 const PART: &str = ".part";
 
 /// A snapshot's file, by the log index whose state it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SnapshotFile {
     /// All of it: `snapshot-` and twenty digits.
     Whole(LogIndex),

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::format::{FORMAT_VERSION, FrameSeq};
+use super::format::{FORMAT_VERSION, FrameSeq, SEGMENT_HEADER};
 use super::identity::IdentityError;
 use crate::disk::{FileName, ReadError};
 use crate::types::{Incarnation, LogIndex, NodeId, Term};
@@ -58,6 +58,37 @@ pub enum RecoveryError {
     /// A segment that must be there is not.
     #[error("{file} is missing. {ADVICE}")]
     SegmentMissing {
+        /// The segment.
+        file: FileName,
+    },
+
+    /// The log begins in its midst, and no snapshot reaches up to there.
+    #[error(
+        "{file} is missing: the log begins with entry {first}, and the last snapshot ends with entry \
+         {snapshot}. {ADVICE}"
+    )]
+    BeginningMissing {
+        /// The segment before the first that is there.
+        file: FileName,
+        /// The first entry that is there.
+        first: LogIndex,
+        /// The last entry that a snapshot holds.
+        snapshot: LogIndex,
+    },
+
+    /// A snapshot on which the log rests is not there.
+    #[error("{file} is missing, and the log says that it was complete. {ADVICE}")]
+    SnapshotMissing {
+        /// The snapshot's file.
+        file: FileName,
+    },
+
+    /// The first segment of a log that begins in its midst has no readable frame.
+    #[error(
+        "{file} is damaged at offset {SEGMENT_HEADER}: its first frame is unreadable, and the segments before \
+         it are gone. {ADVICE}"
+    )]
+    FirstFrame {
         /// The segment.
         file: FileName,
     },

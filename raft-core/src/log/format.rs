@@ -42,7 +42,7 @@ pub(super) const FRAME_MAGIC: [u8; 4] = *b"RFrm";
 pub(crate) static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 /// CRC-32C of some bytes.
-pub(super) fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     CRC32C.checksum(bytes)
 }
 
@@ -73,6 +73,10 @@ impl SegmentNumber {
 
     pub(super) fn next(self) -> SegmentNumber {
         SegmentNumber(self.0 + 1)
+    }
+
+    pub(super) fn prev(self) -> SegmentNumber {
+        SegmentNumber(self.0.saturating_sub(1).max(1))
     }
 
     /// The name of its file: `log-` and twenty digits.

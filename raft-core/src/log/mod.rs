@@ -9,6 +9,11 @@
 //! not yet flushed: an unreadable frame is no news as long as it may have been in flight. Once a later
 //! frame testifies that it *was* durable, it has been lost since, and [`recover`] refuses to go on.
 //!
+//! A log need not begin with segment 1. Once a snapshot is recorded as durable, segments all of whose entries
+//! are dispensable are removed, the oldest first. Every segment begins with what stands besides the entries:
+//! hard state, peers, the latest snapshot. So nothing is lost with those before it, and recovery begins with
+//! whatever segment is the first, and asks that a snapshot hold what came before.
+//!
 //! [`Writer`] turns records into disk operations and [`recover`] files into records. Neither touches a file.
 
 use alloc::vec::Vec;
@@ -16,8 +21,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::types::{HardState, Incarnation, LogIndex, NodeId};
+use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
 
+mod entries;
 mod error;
 mod format;
 mod identity;
@@ -29,7 +35,7 @@ mod standing;
 mod writer;
 
 pub use error::RecoveryError;
-pub(crate) use format::CRC32C;
+pub(crate) use format::{CRC32C, checksum};
 pub use format::{DEFAULT_SEGMENT_SIZE, FORMAT_VERSION, FrameSeq, SegmentNumber};
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use recovery::{Recovered, Recovery, TornTail, recover};
@@ -57,6 +63,15 @@ pub enum Record {
     Admitted,
     /// A lower bound of the commit index. A hint: clamped to the log, lost without harm.
     CommitHint(LogIndex),
+    /// The file of this snapshot is complete and durable: the log may begin after it (paper §7). Where the log
+    /// holds the entry that it ends with, it keeps all its entries; else it gives up all of them and goes on
+    /// after it. No later entry has an index up to this one.
+    Snapshot {
+        /// Index of the last entry that it holds.
+        index: LogIndex,
+        /// Term of that entry.
+        term: Term,
+    },
 }
 
 /// How a log is laid out on this node. Segments of any size are read, whatever is set here.

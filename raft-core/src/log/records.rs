@@ -19,6 +19,7 @@ pub(super) fn size_hint(record: &Record) -> usize {
         Record::Entry(entry) => entry.cost(),
         Record::HardState(_) | Record::Peer { .. } => 88,
         Record::Admitted | Record::CommitHint(_) => 16,
+        Record::Snapshot { .. } => 24,
     }
 }
 

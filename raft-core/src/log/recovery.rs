@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::entries::{Entries, Settled};
 use super::error::RecoveryError;
 use super::format::{FrameSeq, SEGMENT_HEADER, SegmentNumber};
 use super::identity::{IDENTITY_FILE, Identity};
@@ -11,12 +12,12 @@ use super::records::{self, Unreadable};
 use super::repair::{Tail, search, settle};
 use super::segment::{Frame, Segment};
 use super::standing::Standing;
-use super::writer::{End, Writer};
+use super::writer::{End, Extents, Writer};
 use super::{LogOptions, Record, segments_among};
 use crate::disk::{DiskOp, FileName, ReadDisk, SnapshotFile};
 use crate::entry::Entry;
 use crate::seeded::{self, Bug};
-use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
+use crate::types::{EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 /// What a data directory held.
 #[derive(Clone, Debug)]
@@ -36,17 +37,26 @@ pub struct Recovered {
     pub writer: Writer,
     /// The last hard state stored.
     pub hard_state: HardState,
-    /// Index of the first of `entries`, or of the next one to come where there are none.
-    pub first_index: LogIndex,
-    /// The log, without a gap.
+    /// The entry before the first of `entries`.
+    pub base: EntryId,
+    /// The log after the base, without a gap.
     pub entries: Vec<Entry>,
+    /// The last entry that the latest snapshot holds: not before the base, not beyond the log. Its file is
+    /// there, and has yet to be read.
+    pub snapshot: Option<EntryId>,
     /// A lower bound of the commit index, not beyond the last entry.
     pub commit_hint: LogIndex,
     /// The peers' incarnations.
     pub peers: BTreeMap<NodeId, Incarnation>,
     /// Whether the server may vote.
     pub admitted: bool,
-    /// Files that no record vouches for and that are of no more use. They may be removed at leisure.
+    /// Whole snapshots before that one that the log goes on from as well, the oldest first: a follower may be
+    /// in the midst of receiving one.
+    pub earlier: Vec<EntryId>,
+    /// The files of later snapshots, which no record tells of: a beginning that was received, to which the
+    /// rest may yet come.
+    pub later: Vec<SnapshotFile>,
+    /// Other files of snapshots. They are of no more use and may be removed at leisure.
     pub leftovers: Vec<FileName>,
     /// What was cut off the end, if anything. Worth a line in the log; nothing acknowledged was in it.
     pub torn: Option<TornTail>,
@@ -54,6 +64,14 @@ pub struct Recovered {
     /// what was cut off, and writes once more what an earlier process wrote but may not have flushed: that
     /// was read from the system's cache and might still be lost with it.
     pub repairs: Vec<DiskOp>,
+}
+
+impl Recovered {
+    /// The log's last entry; its base where there is none.
+    #[must_use]
+    pub fn last(&self) -> EntryId {
+        self.entries.last().map_or(self.base, |last| EntryId { index: last.index, term: last.term })
+    }
 }
 
 /// The end of a log that a crash left half written.
@@ -80,13 +98,12 @@ pub fn recover(
     options: LogOptions,
 ) -> Result<Recovery, RecoveryError> {
     let recovery = read(disk, node_id, options)?;
-    if let Recovery::Found(found) = &recovery
-        && let Some(last) = found.entries.last()
-        && last.term > found.hard_state.term
-        && !seeded::is(Bug::HardStateNeverWritten)
-    {
+    if let Recovery::Found(found) = &recovery {
+        let last = found.last();
         let (entry, term) = (last.index, found.hard_state.term);
-        return Err(RecoveryError::EntryAhead { entry, found: last.term, term });
+        if last.term > term && !seeded::is(Bug::HardStateNeverWritten) {
+            return Err(RecoveryError::EntryAhead { entry, found: last.term, term });
+        }
     }
     Ok(recovery)
 }
@@ -107,26 +124,33 @@ pub(super) fn read(
     if identity.node_id != *node_id {
         return Err(RecoveryError::WrongNode { found: identity.node_id, expected: node_id.clone() });
     }
-    let leftovers = names.iter().filter(|name| SnapshotFile::from_file_name(name).is_some());
-    let mut walk = Walk::new(leftovers.cloned().collect());
+    // Even an empty log has its first segment.
+    let first = numbers.first().copied().unwrap_or(SegmentNumber::FIRST);
+    let last = numbers.last().copied().unwrap_or(SegmentNumber::FIRST);
+    let mut walk = Walk::new(first);
     // Segments from the one the last frame was found in: where the log ends is not known before the last.
     let mut tail: Vec<Segment> = Vec::new();
     let mut offset = SEGMENT_HEADER;
     let mut unmade = None;
-    let mut expected = SegmentNumber::FIRST;
-    // Even an empty log has its first segment.
-    let last = numbers.last().copied().unwrap_or(SegmentNumber::FIRST);
+    let mut expected = first;
     for number in numbers {
         check_present(number, expected)?;
         expected = number.next();
         let segment = Segment::load(disk, number, identity.incarnation)?;
         if let Err(error) = segment.check_header() {
-            check_unmade(&segment, last, error)?;
+            check_unmade(&segment, (first, last), error)?;
             unmade = Some(number);
             continue;
         }
-        if let Some(end) = walk.segment(&segment)? {
-            tail.clear();
+        let highest = walk.extents.take_highest();
+        let end = walk.segment(&segment)?;
+        if end.is_none() {
+            walk.extents.note(highest);
+        }
+        if let Some(end) = end {
+            for passed in tail.drain(..) {
+                walk.extents.close(passed.number, highest);
+            }
             offset = end;
         }
         tail.push(segment);
@@ -136,7 +160,8 @@ pub(super) fn read(
     if tail.is_empty() {
         return Err(RecoveryError::SegmentMissing { file: last.file_name() });
     }
-    finish(identity, options, walk, Tail { segments: tail, offset, unmade })
+    let snapshots = names.iter().filter_map(|name| SnapshotFile::from_file_name(name)).collect();
+    finish(identity, options, walk, Tail { segments: tail, offset, unmade }, snapshots)
 }
 
 fn check_present(found: SegmentNumber, expected: SegmentNumber) -> Result<(), RecoveryError> {
@@ -156,15 +181,20 @@ fn no_identity(disk: &dyn ReadDisk, numbers: &[SegmentNumber]) -> Result<Recover
 
 /// A segment that is not what it should be may be one whose preparation was interrupted: the last, never
 /// the first, and nothing was written to it.
-fn check_unmade(segment: &Segment, last: SegmentNumber, error: RecoveryError) -> Result<(), RecoveryError> {
+fn check_unmade(
+    segment: &Segment,
+    (first, last): (SegmentNumber, SegmentNumber),
+    error: RecoveryError,
+) -> Result<(), RecoveryError> {
     let explained =
         matches!(error, RecoveryError::SegmentHeader { .. } | RecoveryError::SegmentLength { .. });
-    let in_use = segment.number == SegmentNumber::FIRST || segment.number != last || !segment.is_unused();
+    let in_use = segment.number == first || segment.number != last || !segment.is_unused();
     if explained && !in_use { Ok(()) } else { Err(error) }
 }
 
 /// What was read so far.
 struct Walk {
+    first_segment: SegmentNumber,
     last: FrameSeq,
     last_crc: u32,
     /// The highest frame some frame says was durable.
@@ -172,31 +202,45 @@ struct Walk {
     /// Frames beyond `proven`, as the writes that wrote them.
     unproven: VecDeque<(FrameSeq, DiskOp)>,
     standing: Standing,
-    entries: Vec<Entry>,
-    leftovers: Vec<FileName>,
+    entries: Entries,
+    extents: Extents,
 }
 
 impl Walk {
-    fn new(leftovers: Vec<FileName>) -> Walk {
+    fn new(first_segment: SegmentNumber) -> Walk {
         Walk {
+            first_segment,
             last: FrameSeq(0),
             last_crc: 0,
             proven: FrameSeq(0),
             unproven: VecDeque::new(),
             standing: Standing::default(),
-            entries: Vec::new(),
-            leftovers,
+            entries: Entries::from(first_segment),
+            extents: Extents::default(),
         }
     }
 
     /// Takes the frames that continue the log; tells where the last ends, or that there was none.
     fn segment(&mut self, segment: &Segment) -> Result<Option<usize>, RecoveryError> {
         let mut offset = SEGMENT_HEADER;
+        if segment.number == self.first_segment && segment.number != SegmentNumber::FIRST {
+            self.begin_in_the_midst(segment)?;
+        }
         while let Some(frame) = self.continuation(segment, offset)? {
             self.frame(segment, offset, &frame)?;
             offset = frame.end;
         }
         Ok((offset > SEGMENT_HEADER).then_some(offset))
+    }
+
+    /// The segments before this one were removed, which happens only once its first frame is durable.
+    fn begin_in_the_midst(&mut self, segment: &Segment) -> Result<(), RecoveryError> {
+        let Some(first) = segment.frame(SEGMENT_HEADER) else {
+            return Err(RecoveryError::FirstFrame { file: segment.file() });
+        };
+        self.last = FrameSeq(first.header.seq.0.saturating_sub(1));
+        self.last_crc = first.header.previous;
+        Ok(())
     }
 
     fn continuation(&self, segment: &Segment, offset: usize) -> Result<Option<Frame>, RecoveryError> {
@@ -232,37 +276,33 @@ impl Walk {
         Ok(())
     }
 
-    /// Checks what the replica takes for granted: a checksum only says that a frame is as it was laid out.
     fn record(&mut self, record: Record) -> Result<(), Refused> {
         if let Record::HardState(hard_state) = &record {
             Refused::check_term(hard_state.term, Term(0))?;
         }
         self.standing.note(&record);
-        let Record::Entry(entry) = record else { return Ok(()) };
-        let last = LogIndex(self.entries.len() as u64);
-        if entry.index == LogIndex::ZERO || entry.index > last.next() {
-            return Err(Refused::Gap { found: entry.index, last });
+        match record {
+            Record::Snapshot { index, term } => self.entries.snapshot(EntryId { index, term }),
+            Record::Entry(entry) => {
+                self.extents.note(entry.index);
+                self.entries.entry(entry)
+            }
+            _ => Ok(()),
         }
-        // Not beyond the length, so it fits.
-        self.entries.truncate(usize::try_from(entry.index.prev().0).unwrap_or(usize::MAX));
-        let before = self.entries.last().map_or(Term(0), |before| before.term);
-        Refused::check_term(entry.term, before)?;
-        self.entries.push(entry);
-        Ok(())
     }
 }
 
 /// No server gets there: its peers' messages stop at [`Term::MAX`], and its own elections add one each.
 const HIGHEST_TERM: Term = Term(2 * Term::MAX.0);
 
-enum Refused {
+pub(super) enum Refused {
     Unreadable(Unreadable),
     Gap { found: LogIndex, last: LogIndex },
     Term { found: Term, least: Term, most: Term },
 }
 
 impl Refused {
-    fn check_term(found: Term, least: Term) -> Result<(), Refused> {
+    pub(super) fn check_term(found: Term, least: Term) -> Result<(), Refused> {
         let most = HIGHEST_TERM;
         if (least..=most).contains(&found) { Ok(()) } else { Err(Refused::Term { found, least, most }) }
     }
@@ -290,8 +330,12 @@ fn finish(
     options: LogOptions,
     walk: Walk,
     tail: Tail,
+    snapshots: Vec<SnapshotFile>,
 ) -> Result<Recovery, RecoveryError> {
     let settled = settle(&tail, walk.last)?;
+    let found = walk.entries.settle()?;
+    let Files { earlier, later, leftovers } = Files::tell_apart(snapshots, &found)?;
+    let Settled { base, entries, snapshot } = found;
     let again = walk.unproven.into_iter().map(|(_, write)| write);
     let again = again.filter(|_| !seeded::is(Bug::RepairsSkipped));
     let repairs = settled.removals.into_iter().chain(settled.clearing).chain(again).collect();
@@ -303,21 +347,55 @@ fn finish(
         prepared: settled.prepared,
         last: walk.last,
         last_crc: walk.last_crc,
+        extents: walk.extents,
     };
     let standing = walk.standing;
-    let last_index = LogIndex(walk.entries.len() as u64);
+    let last_index = LogIndex(base.index.0 + entries.len() as u64);
     let unclamped = seeded::is(Bug::CommitIndexAheadOfLog);
+    let known = standing.commit_hint.max(snapshot.unwrap_or_default().index);
     Ok(Recovery::Found(Box::new(Recovered {
         hard_state: standing.hard_state.clone(),
-        first_index: LogIndex(1),
-        commit_hint: if unclamped { standing.commit_hint } else { standing.commit_hint.min(last_index) },
+        base,
+        commit_hint: if unclamped { known } else { known.min(last_index) },
         peers: standing.peers.clone(),
         admitted: standing.admitted,
         writer: Writer::resume(identity.incarnation, options, end, standing),
-        entries: walk.entries,
-        leftovers: walk.leftovers,
+        entries,
+        snapshot,
+        earlier,
+        later,
+        leftovers,
         torn: settled.torn,
         repairs,
         identity,
     })))
+}
+
+/// Snapshot files, told apart.
+struct Files {
+    earlier: Vec<EntryId>,
+    later: Vec<SnapshotFile>,
+    leftovers: Vec<FileName>,
+}
+
+impl Files {
+    /// The one of the latest snapshot has to be there.
+    fn tell_apart(mut files: Vec<SnapshotFile>, settled: &Settled) -> Result<Files, RecoveryError> {
+        let latest = settled.snapshot.unwrap_or_default().index;
+        let whole = SnapshotFile::Whole(latest);
+        if settled.snapshot.is_some() && !files.contains(&whole) {
+            return Err(RecoveryError::SnapshotMissing { file: whole.file_name() });
+        }
+        files.sort_unstable();
+        let mut told = Files { earlier: Vec::new(), later: Vec::new(), leftovers: Vec::new() };
+        for file in files {
+            match (file, settled.term_at(file.index())) {
+                _ if file.index() > latest => told.later.push(file),
+                _ if file == whole => {}
+                (SnapshotFile::Whole(index), Some(term)) => told.earlier.push(EntryId { index, term }),
+                _ => told.leftovers.push(file.file_name()),
+            }
+        }
+        Ok(told)
+    }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
-use crate::types::{HardState, Incarnation, LogIndex, NodeId};
+use crate::types::{EntryId, HardState, Incarnation, LogIndex, NodeId};
 
 /// The latest of each record that replaces the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ pub(super) struct Standing {
     pub(super) admitted: bool,
     pub(super) peers: BTreeMap<NodeId, Incarnation>,
     pub(super) commit_hint: LogIndex,
+    pub(super) snapshot: Option<EntryId>,
 }
 
 impl Standing {
@@ -28,13 +29,19 @@ impl Standing {
             }
             Record::Admitted => self.admitted = true,
             Record::CommitHint(index) => self.commit_hint = self.commit_hint.max(*index),
+            Record::Snapshot { index, term } => {
+                let snapshot = EntryId { index: *index, term: *term };
+                if self.snapshot.is_none_or(|known| known.index < snapshot.index) {
+                    self.snapshot = Some(snapshot);
+                }
+            }
             Record::Entry(_) => {}
         }
     }
 
     /// The records that say all this again, hard state first.
     pub(super) fn records(&self) -> Vec<Record> {
-        let mut records = Vec::with_capacity(3 + self.peers.len());
+        let mut records = Vec::with_capacity(4 + self.peers.len());
         records.push(Record::HardState(self.hard_state.clone()));
         if self.admitted {
             records.push(Record::Admitted);
@@ -44,6 +51,9 @@ impl Standing {
         }
         if self.commit_hint > LogIndex::ZERO {
             records.push(Record::CommitHint(self.commit_hint));
+        }
+        if let Some(EntryId { index, term }) = self.snapshot {
+            records.push(Record::Snapshot { index, term });
         }
         records
     }

@@ -1,5 +1,6 @@
 //! Lays records out: which bytes go where. Carries nothing out.
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -14,9 +15,9 @@ use super::identity::Identity;
 use super::records::{self, RECORD_VERSION};
 use super::standing::Standing;
 use super::{LogOptions, Record};
-use crate::disk::DiskOp;
+use crate::disk::{DiskOp, FileName};
 use crate::seeded::{self, Bug};
-use crate::types::Incarnation;
+use crate::types::{Incarnation, LogIndex};
 
 /// Lays out the log's frames, one after the other.
 ///
@@ -38,6 +39,33 @@ pub struct Writer {
     /// `durable <= last`.
     durable: FrameSeq,
     standing: Standing,
+    extents: Extents,
+}
+
+/// How far the entries of each segment reach, truncated ones too: what decides when it may go.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Extents {
+    /// The segments before the one in use, the oldest first: each one's highest entry index.
+    closed: VecDeque<(SegmentNumber, LogIndex)>,
+    /// The highest entry index in the segment in use; zero without any.
+    highest: LogIndex,
+}
+
+impl Extents {
+    /// The segment in use holds an entry.
+    pub(super) fn note(&mut self, index: LogIndex) {
+        self.highest = self.highest.max(index);
+    }
+
+    /// Another segment begins: how far the entries of the one in use reach.
+    pub(super) fn take_highest(&mut self) -> LogIndex {
+        core::mem::take(&mut self.highest)
+    }
+
+    /// A segment is full.
+    pub(super) fn close(&mut self, segment: SegmentNumber, highest: LogIndex) {
+        self.closed.push_back((segment, highest));
+    }
 }
 
 /// Where recovery found the end of the log.
@@ -48,6 +76,7 @@ pub(super) struct End {
     pub(super) prepared: Option<u64>,
     pub(super) last: FrameSeq,
     pub(super) last_crc: u32,
+    pub(super) extents: Extents,
 }
 
 /// Makes a new log: the operations to carry out as one synced batch, and the writer to use after that.
@@ -65,6 +94,7 @@ pub fn create(identity: &Identity, options: LogOptions) -> (Writer, Vec<DiskOp>)
         prepared: None,
         last: FrameSeq(0),
         last_crc: 0,
+        extents: Extents::default(),
     };
     let writer = Writer::resume(identity.incarnation, options, end, Standing::default());
     // The zeros change nothing. A write waits for its file, so that the identity comes after the segment
@@ -89,7 +119,7 @@ impl Writer {
         end: End,
         standing: Standing,
     ) -> Writer {
-        let End { segment, size, offset, prepared, last, last_crc } = end;
+        let End { segment, size, offset, prepared, last, last_crc, extents } = end;
         let writer = Writer {
             incarnation,
             segment_size: segment_size(options),
@@ -101,6 +131,7 @@ impl Writer {
             last_crc,
             durable: last,
             standing,
+            extents,
         };
         writer.check();
         writer
@@ -110,8 +141,15 @@ impl Writer {
     /// of every earlier call; whether the batch is flushed is the caller's choice.
     ///
     /// Once a flush has come back that started after these operations, tell [`Writer::note_durable`].
+    ///
+    /// # Panics
+    /// When a snapshot's record follows an entry: a segment begins with what stands after all of a frame, and
+    /// no entry that follows that may be one of the snapshot's.
     pub fn append(&mut self, records: &[Record]) -> (FrameSeq, Vec<DiskOp>) {
         let mut ops = Vec::with_capacity(2);
+        let mut after_entries = records.iter().skip_while(|record| !matches!(record, Record::Entry(_)));
+        let is_snapshot = |record: &Record| matches!(record, Record::Snapshot { .. });
+        assert!(!after_entries.any(is_snapshot), "a snapshot is recorded before a frame's entries");
         for record in records {
             self.standing.note(record);
         }
@@ -124,6 +162,11 @@ impl Writer {
         }
         if !self.fits(&frame) {
             frame = self.move_on(frame, &mut ops);
+        }
+        for record in records {
+            if let Record::Entry(entry) = record {
+                self.extents.note(entry.index);
+            }
         }
         let length = frame.len() - FRAME_HEADER;
         frame.resize(align(frame.len()), 0);
@@ -179,6 +222,25 @@ impl Writer {
         self.segment
     }
 
+    /// The oldest segment, if it holds nothing but entries before `up_to`. It may be removed, by itself and
+    /// before any other, once the record of a snapshot that reaches at least as far is durable. Then tell
+    /// [`Writer::segment_removed`]. What stands besides the entries, later segments say again.
+    ///
+    /// # Panics
+    /// When no snapshot that reaches so far was recorded.
+    #[must_use]
+    pub fn oldest_dispensable(&self, up_to: LogIndex) -> Option<FileName> {
+        let snapshot = self.standing.snapshot.unwrap_or_default();
+        assert!(up_to <= snapshot.index, "what is removed is in a snapshot");
+        let (number, highest) = self.extents.closed.front()?;
+        (*highest < up_to).then(|| number.file_name())
+    }
+
+    /// The oldest segment has been removed, durably.
+    pub fn segment_removed(&mut self) {
+        self.extents.closed.pop_front();
+    }
+
     fn starts_segment(&self) -> bool {
         self.offset == SEGMENT_HEADER as u64
     }
@@ -209,6 +271,8 @@ impl Writer {
             // The one that is there already is made again, longer: nothing was written to it.
             ops.push(self.prepare_next(needed.max(self.segment_size)));
         }
+        let highest = self.extents.take_highest();
+        self.extents.close(self.segment, highest);
         self.segment = self.segment.next();
         self.size = self.prepared.take().unwrap_or(needed);
         self.offset = SEGMENT_HEADER as u64;

@@ -91,6 +91,9 @@ impl<'a> Batch<'a> {
 impl Replica {
     /// Applies what is committed and was not applied, and answers those who wait for it.
     pub(super) fn apply_committed(&mut self) {
+        if self.is_restoring() {
+            return;
+        }
         let again = seeded::is(Bug::ApplyTwice) && self.last_applied < self.consensus.commit_index;
         let first = if again { self.last_applied } else { self.last_applied.next() };
         let last = self.consensus.commit_index.min(LogIndex(self.last_applied.0 + MAX_APPLY));
@@ -144,7 +147,7 @@ impl Replica {
     }
 
     /// The cluster has its name: the data directory gets to carry it.
-    fn join_cluster(&mut self, cluster_id: ClusterId) {
+    pub(super) fn join_cluster(&mut self, cluster_id: ClusterId) {
         self.consensus.cluster_id = Some(cluster_id);
         if self.identity.cluster_id != Some(cluster_id) {
             self.identity.cluster_id = Some(cluster_id);

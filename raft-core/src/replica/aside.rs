@@ -14,6 +14,14 @@ use crate::disk::{AsideOp, AsideOutcome, AsideSeq, FileName};
 pub(super) enum Purpose {
     /// Files that are of no more use are removed.
     Removal,
+    /// The oldest segment of the log is removed.
+    Segment,
+    /// This server's own snapshot is read, at a start.
+    Restoring,
+    /// A snapshot that a leader sends, counted by this process, is kept.
+    Receiving(u64),
+    /// A part of a snapshot is read to be sent.
+    Sending,
 }
 
 /// The operation under way, and those that wait for it.
@@ -28,6 +36,11 @@ impl Aside {
     /// Asks for an operation, after those that were asked for before.
     pub(super) fn ask(&mut self, purpose: Purpose, op: AsideOp) {
         self.waiting.push_back((purpose, op));
+    }
+
+    /// What waits for this purpose need not be done any more.
+    pub(super) fn forget(&mut self, purpose: Purpose) {
+        self.waiting.retain(|(other, _)| *other != purpose);
     }
 }
 
@@ -57,6 +70,10 @@ impl Replica {
         match purpose {
             // What could not be removed takes up room until the next start, which tries again.
             Purpose::Removal => drop(outcome),
+            Purpose::Segment => self.segment_removed(&outcome),
+            Purpose::Restoring => self.own_read(outcome),
+            Purpose::Receiving(number) => self.received_aside(number, outcome),
+            Purpose::Sending => self.chunk_read(outcome),
         }
     }
 }

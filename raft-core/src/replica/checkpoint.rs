@@ -19,6 +19,7 @@ use super::event::Divergence;
 use super::hash_chain::HashChain;
 use super::reads::Reads;
 use super::sessions::Sessions;
+use super::snapshots::Snapshots;
 use super::storage::Storage;
 use super::writes::Writes;
 use super::{Replica, event::Actions};
@@ -42,6 +43,7 @@ pub struct Checkpoint {
     durable: LogIndex,
     storage: Storage,
     aside: Aside,
+    snapshots: Snapshots,
     applied: Applied,
     comparison: Comparison,
     clients: Clients,
@@ -91,6 +93,13 @@ impl Checkpoint {
 }
 
 impl Replica {
+    /// Whether [`Replica::checkpoint`] may be asked for: not while a state is on its way into the state
+    /// machine.
+    #[must_use]
+    pub fn has_checkpoint(&self) -> bool {
+        !self.snapshots.is_taking_in()
+    }
+
     /// The state as it is: to be asked for right after [`Replica::drain`].
     ///
     /// # Panics
@@ -103,6 +112,7 @@ impl Replica {
             consensus,
             storage,
             aside,
+            snapshots,
             machine: _,
             sessions: _,
             last_applied: _,
@@ -120,6 +130,7 @@ impl Replica {
             actions,
         } = self;
         assert!(actions.is_empty(), "a checkpoint is made after a drain");
+        assert!(self.has_checkpoint(), "a checkpoint has all of the state");
         let log = consensus.log();
         // What is committed never changes (paper §5.4). Not what is applied: a replica that starts has a long
         // log and has applied nothing.
@@ -134,6 +145,7 @@ impl Replica {
             durable: log.durable(),
             storage: storage.clone(),
             aside: aside.clone(),
+            snapshots: snapshots.clone(),
             applied: chain.applied(),
             comparison: comparison.clone(),
             clients: clients.clone(),
@@ -177,6 +189,7 @@ impl Replica {
             consensus: checkpoint.consensus.with_log(log),
             storage: checkpoint.storage,
             aside: checkpoint.aside,
+            snapshots: checkpoint.snapshots,
             machine,
             sessions: Sessions::new(),
             last_applied: LogIndex::ZERO,

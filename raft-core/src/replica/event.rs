@@ -274,6 +274,25 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A snapshot cannot be sent to a follower that needs one: its file cannot be read.
+    SnapshotNotSent {
+        /// The follower.
+        peer: NodeId,
+        /// In words.
+        reason: String,
+    },
+    /// A snapshot that a leader sent was not taken: what came is not what a leader wrote, or cannot be kept.
+    SnapshotNotReceived {
+        /// The log index whose state it was to hold.
+        index: LogIndex,
+        /// In words.
+        reason: String,
+    },
+    /// This server's state is now that of a snapshot which its leader sent.
+    SnapshotInstalled {
+        /// The log index whose state it holds.
+        index: LogIndex,
+    },
     /// This server's state is not the others'. It cannot go on: `Failed` follows.
     Diverged(Divergence),
     /// The disk has not answered for an election timeout: this server does not lead, stand or vote until

@@ -35,6 +35,11 @@ pub(super) struct HashChain {
 }
 
 impl HashChain {
+    /// A chain that goes on from here: what led there is not known.
+    pub(super) fn after(applied: Applied) -> HashChain {
+        HashChain { applied, remembered: VecDeque::from([applied.hash]) }
+    }
+
     /// Whether the state machine's digest is due after this index.
     pub(super) fn is_digest_due(index: LogIndex) -> bool {
         index.0.is_multiple_of(DIGEST_EVERY)

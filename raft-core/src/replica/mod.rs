@@ -19,13 +19,14 @@ mod hash_chain;
 pub mod model;
 mod reads;
 mod sessions;
+mod snapshots;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod writes;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -39,12 +40,12 @@ pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
-use crate::disk::{FileName, WriteSeq};
+use crate::disk::{FileName, SnapshotFile, WriteSeq};
 use crate::log::{Identity, Recovered, Writer};
 use crate::message::Message;
 use crate::seeded::{self, Bug};
 use crate::state_machine::StateMachine;
-use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term, Time};
+use crate::types::{EntryId, HardState, Incarnation, LogIndex, NodeId, Term, Time};
 
 use administration::Administration;
 use aside::Aside;
@@ -54,6 +55,7 @@ use divergence::Comparison;
 use hash_chain::HashChain;
 use reads::Reads;
 use sessions::Sessions;
+use snapshots::Snapshots;
 use storage::Storage;
 use writes::{Origin, Writes};
 
@@ -81,6 +83,10 @@ pub struct Stored {
     commit_hint: LogIndex,
     admitted: bool,
     peers: BTreeMap<NodeId, Incarnation>,
+    /// Those from which the log goes on, the oldest first.
+    snapshots: VecDeque<EntryId>,
+    /// Files of later ones.
+    later: Vec<SnapshotFile>,
     leftovers: Vec<FileName>,
 }
 
@@ -96,6 +102,8 @@ impl Stored {
             commit_hint: LogIndex::ZERO,
             admitted: false,
             peers: BTreeMap::new(),
+            snapshots: VecDeque::new(),
+            later: Vec::new(),
             leftovers: Vec::new(),
         }
     }
@@ -115,10 +123,12 @@ impl From<Recovered> for Stored {
             identity: recovered.identity,
             writer: recovered.writer,
             hard_state: recovered.hard_state,
-            log: EntryLog::new(recovered.entries),
+            log: EntryLog::after(recovered.base, recovered.entries),
             commit_hint: recovered.commit_hint,
             admitted: recovered.admitted,
             peers: recovered.peers,
+            snapshots: recovered.earlier.into_iter().chain(recovered.snapshot).collect(),
+            later: recovered.later,
             leftovers: recovered.leftovers,
         }
     }
@@ -131,6 +141,7 @@ pub struct Replica {
     consensus: Consensus,
     storage: Storage,
     aside: Aside,
+    snapshots: Snapshots,
     machine: Box<dyn StateMachine>,
     sessions: Sessions,
     last_applied: LogIndex,
@@ -164,6 +175,7 @@ impl Replica {
             seed: options.seed,
             hard_state: stored.hard_state,
             log: stored.log,
+            snapshots: stored.snapshots,
             commit_index: stored.commit_hint,
             admitted: stored.admitted,
             peers: stored.peers,
@@ -178,6 +190,7 @@ impl Replica {
             consensus,
             storage: Storage::new(stored.writer, stored.commit_hint),
             aside: Aside::default(),
+            snapshots: Snapshots { later: stored.later, ..Snapshots::default() },
             machine,
             sessions: Sessions::new(),
             last_applied: applied,
@@ -195,6 +208,8 @@ impl Replica {
             actions: Vec::new(),
         };
         replica.remove_aside(stored.leftovers);
+        replica.compact();
+        replica.begin_restoring();
         replica
     }
 
@@ -243,8 +258,12 @@ impl Replica {
             self.resume_tasks();
             self.start_reads();
             self.consensus.flush();
+            self.consensus.log.free_some();
+            self.record_snapshot();
             self.write();
+            self.give_up_superfluous();
             self.apply_committed();
+            self.work_on_snapshots();
             self.settle_handover();
             self.start_aside();
             self.finish_reads();
@@ -265,7 +284,8 @@ impl Replica {
         if self.failed.is_some() {
             return Time::from_micros(u64::MAX);
         }
-        if self.last_applied < self.consensus.commit_index {
+        let may_apply = self.last_applied < self.consensus.commit_index && !self.is_restoring();
+        if may_apply || self.snapshots.has_more() {
             return self.now;
         }
         let others = [
@@ -307,6 +327,7 @@ impl Replica {
             Message::Administer { request, task } => self.administer_for_peer(from, request, &task),
             Message::AdministerReply { request, outcome } => self.task_answered(from, request, outcome),
             Message::Diverged { term, at } => self.told_of_divergence(from, term, at),
+            Message::InstallSnapshot(install) => self.receive_snapshot(from, install),
             Message::AppendReply(reply) => {
                 let (term, applied) = (reply.term, reply.applied);
                 self.consensus.receive(from, Message::AppendReply(reply));

@@ -8,6 +8,7 @@ use super::Replica;
 use super::administration::{Administration, Handover};
 use super::aside::Aside;
 use super::reads::{InRound, Read, Reads};
+use super::snapshots::Snapshots;
 use super::storage::Storage;
 use super::writes::{Origin, Writes};
 use crate::consensus::model::Names;
@@ -29,6 +30,7 @@ impl Replica {
             consensus: self.consensus.clone(),
             storage: self.storage.clone(),
             aside: self.aside.clone(),
+            snapshots: self.snapshots.clone(),
             machine,
             sessions: self.sessions.clone(),
             last_applied: self.last_applied,
@@ -77,6 +79,7 @@ impl Replica {
             consensus,
             storage,
             aside,
+            snapshots,
             machine: _,
             sessions: _,
             last_applied,
@@ -96,6 +99,7 @@ impl Replica {
         consensus.project(names, out);
         project_storage(storage, names, out);
         project_aside(aside, out);
+        project_snapshots(snapshots, out);
         (identity.cluster_id.is_some(), last_applied, stopping.is_some(), stopped).hash(&mut out);
         for (token, open) in &clients.open {
             (token, open.kind).hash(&mut out);
@@ -126,6 +130,24 @@ fn project_aside(aside: &Aside, mut out: &mut dyn Hasher) {
     let Aside { last: _, in_flight, waiting } = aside;
     in_flight.hash(&mut out);
     waiting.hash(&mut out);
+}
+
+/// What is being received decides nothing before it is installed; which leader asks again does not matter.
+fn project_snapshots(snapshots: &Snapshots, mut out: &mut dyn Hasher) {
+    let Snapshots {
+        whole,
+        recorded,
+        is_removing,
+        later,
+        own,
+        receiving,
+        receivings: _,
+        reading,
+        read_for: _,
+    } = snapshots;
+    let recorded = recorded.iter().map(|(snapshot, _)| *snapshot).collect::<alloc::vec::Vec<_>>();
+    (whole, recorded, is_removing, later, own.is_some(), reading.is_some()).hash(&mut out);
+    receiving.as_ref().map(|receiving| receiving.snapshot).hash(&mut out);
 }
 
 fn project_writes(writes: &Writes, names: Names<'_>, mut out: &mut dyn Hasher) {

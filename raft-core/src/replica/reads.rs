@@ -76,6 +76,16 @@ impl Replica {
     /// A client's question.
     pub(super) fn query(&mut self, token: Token, deadline: Time, consistency: Consistency, query: Bytes) {
         let refused = match consistency {
+            // There is no state yet.
+            Consistency::Stale if self.is_restoring() => {
+                if self.clients.is_full() {
+                    Refused::Overloaded
+                } else {
+                    self.clients.open(token, deadline, Kind::Read);
+                    let reads = [Read::Client { token, query }].into();
+                    return self.reads.ready.push((LogIndex(1), reads));
+                }
+            }
             Consistency::Stale => {
                 let reply = Reply::Found(self.machine.query(&query));
                 return self.actions.push(Action::Answer { token, reply });

@@ -139,6 +139,7 @@ impl Replica {
         storage.writer.note_durable(in_flight.frame);
         self.consensus.entries_durable(in_flight.last_entry);
         self.disk_answered();
+        self.snapshot_recorded();
     }
 
     /// Lets those messages go whose foundations are durable, and holds the others back.

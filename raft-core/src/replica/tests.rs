@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::consensus::Standing;
+use crate::consensus::progress::Pace;
 use crate::disk::{AsideError, AsideErrorKind, AsideOp, AsideSeq, DiskOp};
 use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
@@ -288,7 +289,7 @@ fn a_follower_is_probed_until_its_log_is_known_to_match() {
     let mut replica = leading();
     happens(&mut replica, at(301), received("n3", matched(0)));
     let progress = replica.consensus().leadership().expect("it leads").progress();
-    let is_probing = |name| Consensus::is_probing(&progress[&node(name)]);
+    let is_probing = |name| matches!(progress[&node(name)].pace, Pace::Probe { .. });
     assert_eq!((is_probing("n2"), is_probing("n3")), (true, false));
 }
 

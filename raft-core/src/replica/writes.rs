@@ -220,4 +220,25 @@ impl Replica {
             }
         }
     }
+
+    /// Up to here a snapshot has what the log did: what each of this server's commands gave is not known.
+    pub(super) fn forget_outcomes(&mut self, up_to: LogIndex) {
+        while let Some(entry) = self.writes.appended.first_entry()
+            && entry.key().0 <= up_to
+        {
+            let appended = entry.remove();
+            self.writes.appended_bytes -= appended.cost;
+            match appended.origin {
+                Origin::Client(token) if appended.command.session.is_some() => {
+                    self.clients.now_is(token, Kind::Uncertain);
+                    self.park(token, appended.command);
+                }
+                Origin::Client(token) => self.answer(token, Reply::Refused(Refused::Unknown)),
+                Origin::Peer { id, request } => {
+                    let outcome = ForwardOutcome::Unknown;
+                    self.consensus.send(&id, Message::ForwardReply { request, outcome });
+                }
+            }
+        }
+    }
 }

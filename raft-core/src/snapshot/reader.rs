@@ -17,6 +17,7 @@ use crate::disk::FileName;
 /// Reads the file of a snapshot from its first byte on.
 ///
 /// A piece that comes out is as it was written; whether it is all of the snapshot, [`Reader::finish`] says.
+#[derive(Clone)]
 pub struct Reader {
     file: FileName,
     /// What was fed and is not read.
@@ -95,6 +96,12 @@ impl Reader {
     #[must_use]
     pub fn verified(&self) -> u64 {
         self.offset
+    }
+
+    /// Forgets what was fed beyond that: what is fed next follows there.
+    pub fn forget_unread(&mut self) {
+        self.fed.clear();
+        self.fed_length = 0;
     }
 
     /// Whether the end was found, and all before it is as it was written.

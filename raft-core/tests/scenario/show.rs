@@ -48,6 +48,7 @@ pub(crate) fn message(message: &Message) -> String {
         Message::VoteReply(reply) => vote_reply(reply),
         Message::AppendEntries(append) => append_entries(append),
         Message::AppendReply(reply) => format!("AppendReply term={} {}", reply.term, result(&reply.result)),
+        Message::InstallSnapshot(_) | Message::InstallReply(_) => raft_core::story::message(message),
         Message::TimeoutNow { term } => format!("TimeoutNow term={term}"),
         Message::ReadIndex { .. } => "ReadIndex".into(),
         Message::ReadIndexReply { index: Some(index), .. } => format!("ReadIndexReply index={index}"),
@@ -254,6 +255,9 @@ fn notice(notice: &Notice) -> String {
             let peers: Vec<&str> = found.peers.iter().map(NodeId::as_str).collect();
             format!("has another state than {} at {}", peers.join(", "), found.index)
         }
+        Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
+        Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
+        Notice::SnapshotInstalled { index } => format!("has the state of the snapshot {index}"),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
         Notice::Failed { reason } => format!("has failed: {reason}"),

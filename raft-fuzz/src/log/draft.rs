@@ -67,6 +67,8 @@ impl State {
             Record::Peer { node_id, incarnation } => drop(self.peers.insert(node_id, incarnation)),
             Record::Admitted => self.admitted = true,
             Record::CommitHint(index) => self.commit_hint = self.commit_hint.max(index),
+            // No draft makes one: there is no file to go with it.
+            Record::Snapshot { .. } => unreachable!("none is drafted"),
         }
     }
 

@@ -114,7 +114,7 @@ fn same(first: &Recovered, second: &Recovered) {
     assert_eq!(first.identity, second.identity);
     assert_eq!(first.hard_state, second.hard_state);
     assert_eq!(first.entries, second.entries);
-    assert_eq!(first.first_index, second.first_index);
+    assert_eq!((first.base, first.snapshot), (second.base, second.snapshot));
     assert_eq!(first.commit_hint, second.commit_hint);
     assert_eq!(first.peers, second.peers);
     assert_eq!(first.admitted, second.admitted);
@@ -132,10 +132,10 @@ fn apply_half(directory: &mut Directory, op: &DiskOp) {
 /// The log takes new records, in as many frames as it takes to get into another segment.
 fn goes_on(mut directory: Directory, found: Recovered) {
     let mut writer = found.writer;
-    let (mut entries, term) = (found.entries, found.hard_state.term);
+    let (base, mut entries, term) = (found.base.index.0, found.entries, found.hard_state.term);
     let vote = HardState { term, voted_for: Some(node()) };
     for _ in 0..3 {
-        let index = LogIndex(entries.len() as u64 + 1);
+        let index = LogIndex(base + entries.len() as u64 + 1);
         let entry = Entry { index, term, payload: Payload::Noop };
         entries.push(entry.clone());
         let records = [Record::HardState(vote.clone()), Record::Entry(entry), Record::CommitHint(index)];
@@ -146,7 +146,7 @@ fn goes_on(mut directory: Directory, found: Recovered) {
     let last = again(&directory);
     assert_eq!(last.entries, entries);
     assert_eq!(last.hard_state, vote);
-    assert_eq!((last.torn, last.commit_hint), (None, LogIndex(entries.len() as u64)));
+    assert_eq!((last.torn, last.commit_hint), (None, LogIndex(base + entries.len() as u64)));
     assert_eq!((last.peers, last.admitted), (found.peers, found.admitted));
 }
 

@@ -274,6 +274,16 @@ impl Driver {
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
             }
+            Notice::SnapshotInstalled { index } => {
+                tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
+            }
+            Notice::SnapshotNotSent { peer, reason } => {
+                tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot only, and \
+                    the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
+            }
+            Notice::SnapshotNotReceived { index, reason } => {
+                tracing::warn!(%index, reason, "a snapshot that the leader sends was not taken; it is tried again");
+            }
             Notice::Diverged(divergence) => {
                 let advice = explain::DIVERGED_ADVICE;
                 tracing::error!("this node's state is not the others': {divergence}. {advice}");

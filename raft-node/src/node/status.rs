@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use raft_core::consensus::Consensus;
+use raft_core::consensus::progress::{Pace, Progress};
 use raft_core::kv;
 use raft_core::replica::{Replica, Role};
 use raft_core::types::{LogIndex, NodeId, StateHash, Term, Time};
@@ -32,7 +32,7 @@ pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time)
         last_log_index: log.last_index(),
         last_log_term: log.last_term(),
         log_length: log.last_index().0,
-        snapshot_index: LogIndex::ZERO,
+        snapshot_index: replica.consensus().latest_snapshot().unwrap_or_default().index,
         first_log_index: log.first_index(),
         keys: keys(replica),
         uptime_ms: millis(now),
@@ -96,7 +96,7 @@ fn millis(time: Time) -> u64 {
 
 fn peers(replica: &Replica, states: &LinkStates, now: Time) -> BTreeMap<NodeId, PeerStatus> {
     let Some(leadership) = replica.consensus().leadership() else { return BTreeMap::new() };
-    let peer = |(id, progress): (&NodeId, &raft_core::consensus::progress::Progress)| {
+    let peer = |(id, progress): (&NodeId, &Progress)| {
         let contact = now.since(progress.last_contact).as_millis();
         let status = PeerStatus {
             match_index: progress.match_index,
@@ -104,7 +104,11 @@ fn peers(replica: &Replica, states: &LinkStates, now: Time) -> BTreeMap<NodeId, 
             agreed_index: replica.agreed_index(id),
             last_contact_ms: progress.answered.then(|| u64::try_from(contact).unwrap_or(u64::MAX)),
             reachable: states.of(id).connected,
-            state: if Consensus::is_probing(progress) { "probe" } else { "replicate" },
+            state: match progress.pace {
+                Pace::Probe { .. } => "probe",
+                Pace::Replicate(_) => "replicate",
+                Pace::Snapshot(_) => "snapshot",
+            },
         };
         (id.clone(), status)
     };

@@ -68,7 +68,7 @@ impl Tape {
         match reel.stage {
             Stage::Turns => reel.turn(replica, actions),
             Stage::Piece { after_gap } => {
-                if reel.keeper.buffer.has_room() {
+                if reel.keeper.buffer.has_room() && replica.has_checkpoint() {
                     reel.start_piece(replica, after_gap);
                 }
             }
@@ -104,7 +104,8 @@ impl Reel {
             return;
         }
         self.left = self.left.saturating_sub(frame.len());
-        if self.left == 0 {
+        // A piece goes on for as long as a state is on its way into the state machine.
+        if self.left == 0 && replica.has_checkpoint() {
             self.start_piece(replica, false);
         }
     }

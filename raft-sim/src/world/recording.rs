@@ -5,7 +5,7 @@
 use raft_core::entry::Entry;
 use raft_core::kv::Store;
 use raft_core::record::{Header, Recorder, Told, replay};
-use raft_core::replica::{Action, Event};
+use raft_core::replica::{Action, Event, Replica};
 use raft_core::types::{NodeId, Time};
 
 use super::World;
@@ -54,6 +54,7 @@ impl World {
         let Some(mut tape) = self.nodes[at].tape.take() else {
             // What damaged memory does, no replay repeats.
             let is_whole = !self.nodes[at].memory.is_damaged();
+            let is_whole = is_whole && self.nodes[at].replica.as_ref().is_some_and(Replica::has_checkpoint);
             if is_whole && self.recording_dice.one_in(RARITY) {
                 self.begin_recording(at);
             }
@@ -62,7 +63,7 @@ impl World {
         let replica = self.nodes[at].replica.as_ref().expect("it is up");
         tape.bytes.extend_from_slice(tape.recorder.drained(replica, actions.len()));
         tape.actions.extend_from_slice(actions);
-        if self.recording_dice.one_in(FILE_RARITY) {
+        if self.recording_dice.one_in(FILE_RARITY) && replica.has_checkpoint() {
             tape.begin(&self.nodes[at]);
         }
         self.nodes[at].tape = Some(tape);
@@ -81,7 +82,9 @@ impl World {
     pub(super) fn end_recording(&mut self, at: usize) {
         let Some(mut tape) = self.nodes[at].tape.take() else { return };
         // What it begins with must be what the replay has come to.
-        tape.begin(&self.nodes[at]);
+        if self.nodes[at].replica.as_ref().is_some_and(Replica::has_checkpoint) {
+            tape.begin(&self.nodes[at]);
+        }
         let machine = Box::new(Store::new());
         let mut actions = tape.actions.iter();
         let mut compare = |_: Time, told: Told<'_>| {

@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use super::disk::TornDisk;
 use super::{Model, OPTIONS, entry, identity, node, recover_any, recover_found};
-use crate::disk::{DiskOp, SnapshotFile};
+use crate::disk::DiskOp;
 use crate::log::format::{FrameHeader, FrameSeq, Place, SegmentHeader, checksum};
 use crate::log::recovery::read;
 use crate::log::standing::Standing;
-use crate::log::writer::End;
+use crate::log::writer::{End, Extents};
 use crate::log::{
     Identity, LogOptions, Record, Recovery, RecoveryError, SegmentNumber, Writer, create, recover,
 };
@@ -108,16 +108,6 @@ fn the_refusal_says_where_and_what_to_do() {
     assert!(error.starts_with(expected), "{error}");
     assert!(error.ends_with("let the cluster replace the member"), "{error}");
     assert!(!error.contains('\n'));
-}
-
-#[test]
-fn snapshots_that_no_record_tells_of_are_left_over() {
-    let (mut disk, mut writer) = created();
-    commit(&mut disk, &mut writer, &[entry(1, 1, "a")]);
-    let names = [SnapshotFile::Whole(LogIndex(1)), SnapshotFile::Part(LogIndex(9))].map(|f| f.file_name());
-    names.iter().for_each(|name| disk.put(name, vec![1]));
-    disk.put("snapshot-of-mine", vec![1]);
-    assert_eq!(recover_found(&disk).leftovers, names);
 }
 
 #[test]
@@ -234,7 +224,8 @@ fn a_writer_knows_how_much_is_durable() {
 #[should_panic(expected = "a frame that is not aligned")]
 fn a_writer_that_contradicts_itself_does_not_go_on() {
     let (segment, last) = (SegmentNumber::FIRST, FrameSeq(0));
-    let end = End { segment, size: 2048, offset: 65, prepared: None, last, last_crc: 0 };
+    let extents = Extents::default();
+    let end = End { segment, size: 2048, offset: 65, prepared: None, last, last_crc: 0, extents };
     let _ = Writer::resume(Incarnation(1), OPTIONS, end, Standing::default());
 }
 

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::disk::{Dice, TornDisk};
 use super::{Model, OPTIONS, entry, identity, node, recover_any, recover_found};
-use crate::disk::DiskOp;
+use crate::disk::{DiskOp, FileName, SnapshotFile};
 use crate::log::{FrameSeq, Record, Recovered, Recovery, Writer, create};
-use crate::types::{HardState, Incarnation, LogIndex, Term};
+use crate::types::{EntryId, HardState, Incarnation, LogIndex, Term};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -20,6 +20,8 @@ enum Step {
     Flush,
     /// The writer hears of the last flush.
     Hear,
+    /// The oldest segment goes, if the durable snapshot allows.
+    Remove,
 }
 
 /// A record whose index depends on the log so far.
@@ -35,6 +37,10 @@ enum Draft {
     Peer(u8),
     Admitted,
     Hint,
+    /// A snapshot of what is flushed, or one that reaches beyond the log.
+    Snapshot {
+        ahead: u8,
+    },
 }
 
 /// A log being written, and what must be found after a crash.
@@ -60,11 +66,11 @@ impl Run {
         let mut state = self.states.last().expect("never empty").clone();
         let mut records = Vec::new();
         for draft in drafts {
-            let length = state.entries.len() as u64;
+            let length = state.last().0;
             let term = self.states.len() as u64;
             let record = match draft {
                 Draft::Entry { back, size } => {
-                    let index = (length + 1).saturating_sub(u64::from(*back)).max(1);
+                    let index = (length + 1).saturating_sub(u64::from(*back)).max(state.snapshot.index.0 + 1);
                     entry(index, term, vec![*back ^ 0x5A; usize::from(*size)])
                 }
                 Draft::CopyOfLog => {
@@ -79,12 +85,43 @@ impl Run {
                 }
                 Draft::Admitted => Record::Admitted,
                 Draft::Hint => Record::CommitHint(LogIndex(length)),
+                // It stands before the entries of its frame.
+                Draft::Snapshot { .. } if records.iter().any(|r| matches!(r, Record::Entry(_))) => {
+                    Record::Admitted
+                }
+                Draft::Snapshot { ahead } => match self.snapshot(&state, *ahead, term) {
+                    Some(EntryId { index, term }) => Record::Snapshot { index, term },
+                    None => Record::Admitted,
+                },
             };
             state.take(&record);
             records.push(record);
         }
         self.states.push(state);
         records
+    }
+
+    /// Makes the file of a snapshot that may be recorded now.
+    fn snapshot(&mut self, state: &Model, ahead: u8, term: u64) -> Option<EntryId> {
+        let flushed = &self.states[usize::try_from(self.flushed.0).expect("small")];
+        let snapshot = if ahead > 0 {
+            EntryId { index: LogIndex(state.last().0 + u64::from(ahead)), term: Term(term) }
+        } else {
+            // Committed is what is flushed, and nothing of this frame may have replaced it.
+            let middle = LogIndex(flushed.last().0.midpoint(flushed.base.index.0));
+            flushed.id_at(middle).filter(|id| state.id_at(middle) == Some(*id))?
+        };
+        if snapshot.index <= state.snapshot.index {
+            return None;
+        }
+        self.disk.put(&SnapshotFile::Whole(snapshot.index).file_name(), vec![1]);
+        Some(snapshot)
+    }
+
+    /// The segment that may go now.
+    fn dispensable(&self) -> Option<FileName> {
+        let flushed = self.states[usize::try_from(self.flushed.0).expect("small")].snapshot;
+        (flushed.index > LogIndex::ZERO).then(|| self.writer.oldest_dispensable(flushed.index))?
     }
 
     /// The operations of a step; not yet carried out.
@@ -100,6 +137,12 @@ impl Run {
                 self.flushed = self.writer.last_frame();
             }
             Step::Hear => self.writer.note_durable(self.flushed),
+            Step::Remove => {
+                if let Some(file) = self.dispensable() {
+                    self.writer.segment_removed();
+                    return vec![DiskOp::Remove { file }];
+                }
+            }
         }
         Vec::new()
     }
@@ -202,6 +245,8 @@ fn draft() -> impl Strategy<Value = Draft> {
         1 => (0_u8..4).prop_map(Draft::Peer),
         1 => Just(Draft::Admitted),
         2 => Just(Draft::Hint),
+        2 => Just(Draft::Snapshot { ahead: 0 }),
+        1 => (1_u8..4).prop_map(|ahead| Draft::Snapshot { ahead }),
     ]
 }
 
@@ -210,6 +255,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => prop::collection::vec(draft(), 1..4).prop_map(Step::Append),
         2 => Just(Step::Flush),
         2 => Just(Step::Hear),
+        2 => Just(Step::Remove),
     ]
 }
 

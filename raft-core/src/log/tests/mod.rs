@@ -10,9 +10,10 @@ use bytes::Bytes;
 use super::recovery::read;
 use super::{Identity, LogOptions, Record, Recovered, Recovery, RecoveryError};
 use crate::entry::{Command, Entry, Payload};
-use crate::types::{HardState, Incarnation, LogIndex, NodeId, Term};
+use crate::types::{EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 mod cases;
+mod compaction;
 mod crash;
 mod damage;
 mod disk;
@@ -53,10 +54,12 @@ fn recover_found(disk: &TornDisk) -> Recovered {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Model {
     hard_state: HardState,
+    base: EntryId,
     entries: Vec<Entry>,
     commit_hint: LogIndex,
     peers: BTreeMap<NodeId, Incarnation>,
     admitted: bool,
+    snapshot: EntryId,
 }
 
 impl Model {
@@ -70,16 +73,36 @@ impl Model {
             Record::Peer { node_id, incarnation } => drop(self.peers.insert(node_id, incarnation)),
             Record::Admitted => self.admitted = true,
             Record::CommitHint(index) => self.commit_hint = self.commit_hint.max(index),
+            Record::Snapshot { index, term } => {
+                self.snapshot = EntryId { index, term };
+                if self.id_at(index) != Some(self.snapshot) {
+                    self.base = self.snapshot;
+                    self.entries.clear();
+                }
+            }
         }
     }
 
+    /// The entry at an index, of those that were never given up.
+    fn id_at(&self, index: LogIndex) -> Option<EntryId> {
+        let ids = self.entries.iter().map(|entry| EntryId { index: entry.index, term: entry.term });
+        ids.chain([self.base]).find(|id| id.index == index)
+    }
+
+    fn last(&self) -> LogIndex {
+        self.entries.last().map_or(self.base.index, |last| last.index)
+    }
+
     fn assert_is(&self, found: &Recovered) {
-        assert_eq!(self.entries, found.entries);
+        let kept = self.entries.iter().filter(|entry| entry.index > found.base.index);
+        assert!(kept.eq(&found.entries), "{:?} after {}", found.entries, found.base);
+        assert_eq!(self.id_at(found.base.index), Some(found.base));
+        assert!(found.base.index <= self.snapshot.index, "nothing is missing before {}", found.base);
+        assert_eq!(found.snapshot.unwrap_or_default(), self.snapshot);
         assert_eq!(self.hard_state, found.hard_state);
         assert_eq!(self.peers, found.peers);
         assert_eq!(self.admitted, found.admitted);
-        assert_eq!(self.commit_hint.min(LogIndex(self.entries.len() as u64)), found.commit_hint);
-        assert_eq!(found.first_index, LogIndex(1));
+        assert_eq!(self.commit_hint.max(self.snapshot.index).min(self.last()), found.commit_hint);
         assert_eq!(found.identity, identity());
     }
 }

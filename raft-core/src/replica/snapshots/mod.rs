@@ -1,0 +1,154 @@
+//! Snapshots on this server, and what of the log they make dispensable (paper §7).
+//!
+//! | file | what it answers |
+//! | --- | --- |
+//! | `restoring` | how does a state come back from a snapshot? |
+//! | `sending` | how does a leader read what it sends? |
+//! | `receiving` | what does a follower do with what comes? |
+//!
+//! A snapshot is *kept* once its file is whole and a record of the log that says so is durable. The latest
+//! two are, and the log after the first of them: a follower that needs longer for a snapshot than it takes to
+//! make the next can go on with it, with whatever server leads. A leader keeps one that it is sending longer,
+//! with the log after it, so that a follower never has to begin with another; within a bound.
+
+mod receiving;
+mod restoring;
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::Replica;
+use super::aside::Purpose;
+use crate::consensus::ChunkRead;
+use crate::disk::{AsideOp, AsideOutcome, SnapshotFile, WriteSeq};
+use crate::log::Record;
+use crate::types::{EntryId, NodeId};
+
+use receiving::Receiving;
+use restoring::OwnRestoring;
+
+/// Snapshots that are kept.
+const KEPT: usize = 2;
+
+/// Snapshots that are kept while the first of them is being sent.
+const MOST_KEPT: usize = 5;
+
+/// What is done about snapshots.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Snapshots {
+    /// Its file is whole, and the log does not say so yet.
+    pub(super) whole: Option<EntryId>,
+    /// The log says so with these batches.
+    pub(super) recorded: VecDeque<(EntryId, WriteSeq)>,
+    /// Whether a segment is being removed.
+    pub(super) is_removing: bool,
+    /// Files of later snapshots that an earlier process left.
+    pub(super) later: Vec<SnapshotFile>,
+    /// This server's own is being read, at a start.
+    #[serde(skip)]
+    pub(super) own: Option<OwnRestoring>,
+    /// One comes from a leader.
+    #[serde(skip)]
+    pub(super) receiving: Option<Receiving>,
+    /// How many have come.
+    pub(super) receivings: u64,
+    /// A part is read to be sent.
+    pub(super) reading: Option<ChunkRead>,
+    /// For whom a part was read last.
+    pub(super) read_for: Option<NodeId>,
+}
+
+impl Snapshots {
+    /// Whether there is more to take into the state machine, without anything having to come first.
+    pub(super) fn has_more(&self) -> bool {
+        self.own.as_ref().is_some_and(OwnRestoring::has_more)
+            || self.receiving.as_ref().is_some_and(Receiving::has_more)
+    }
+
+    /// Whether a state is being taken in: what is in the state machine then is in no checkpoint.
+    pub(super) fn is_taking_in(&self) -> bool {
+        self.own.is_some() || self.receiving.is_some()
+    }
+}
+
+impl Replica {
+    /// The file of a snapshot that was taken here is whole and durable.
+    #[cfg(test)]
+    pub(super) fn snapshot_whole(&mut self, snapshot: EntryId) {
+        self.snapshots.whole = Some(snapshot);
+    }
+
+    /// Has the log say that a snapshot is whole, once everything up to there is durable in it.
+    pub(super) fn record_snapshot(&mut self) {
+        let durable = self.consensus.log().durable();
+        if let Some(snapshot) = self.snapshots.whole.take_if(|whole| whole.index <= durable) {
+            self.log_snapshot(snapshot);
+        }
+    }
+
+    fn log_snapshot(&mut self, EntryId { index, term }: EntryId) {
+        self.consensus.record(Record::Snapshot { index, term });
+        self.snapshots.recorded.push_back((EntryId { index, term }, self.state_needed()));
+    }
+
+    /// A batch is durable: the log may begin later.
+    pub(super) fn snapshot_recorded(&mut self) {
+        let durable = self.storage.durable_seq;
+        while let Some((snapshot, _)) = self.snapshots.recorded.pop_front_if(|(_, seq)| *seq <= durable) {
+            self.consensus.snapshots.push_back(snapshot);
+            self.compact();
+        }
+    }
+
+    /// Lets go of snapshots before the last ones, and of the log before those.
+    pub(super) fn compact(&mut self) {
+        let base = self.consensus.log().base().index;
+        while let Some(oldest) = self.consensus.snapshots.front().copied() {
+            let kept = self.consensus.snapshots.len();
+            let is_used = kept <= KEPT || (kept <= MOST_KEPT && self.consensus.is_sending(oldest));
+            if oldest.index >= base && is_used {
+                break;
+            }
+            self.consensus.snapshots.pop_front();
+            self.remove_aside([SnapshotFile::Whole(oldest.index).file_name()]);
+        }
+        if let Some(oldest) = self.consensus.snapshots.front() {
+            self.consensus.log.compact(oldest.index);
+        }
+        self.remove_segment();
+    }
+
+    /// Has the oldest segment removed, if it is dispensable: one after the other, so that a crash leaves no
+    /// gap.
+    fn remove_segment(&mut self) {
+        let Some(oldest) = self.consensus.snapshots.front() else { return };
+        if self.snapshots.is_removing {
+            return;
+        }
+        if let Some(file) = self.storage.writer.oldest_dispensable(oldest.index) {
+            self.snapshots.is_removing = true;
+            self.aside.ask(Purpose::Segment, AsideOp::Remove { file });
+        }
+    }
+
+    /// The oldest segment is gone. Where it could not be removed, the next snapshot tries again.
+    pub(super) fn segment_removed(&mut self, outcome: &AsideOutcome) {
+        self.snapshots.is_removing = false;
+        if outcome.is_ok() {
+            self.storage.writer.segment_removed();
+            self.remove_segment();
+        }
+    }
+
+    /// Takes a little more of a state in, and has the next part of one read.
+    pub(super) fn work_on_snapshots(&mut self) {
+        self.restore_own();
+        self.restore_received();
+        self.send_snapshots();
+    }
+}

@@ -1,0 +1,589 @@
+//! Two servers and a snapshot between them: restored at a start, sent, cut off everywhere, and installed.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::{Action, Event, Notice, Options, Replica, Role, Stored};
+use crate::consensus::{Configuration, Timing};
+use crate::disk::{AsideError, AsideErrorKind, AsideOp, FileName, SnapshotFile};
+use crate::entry::{Command, Entry, Payload};
+use crate::kv::{self, Store};
+use crate::log::{Identity, LogOptions, Record, Recovery, create, recover};
+use crate::message::{AppendEntries, Message, Round};
+use crate::snapshot::{Header, Piece, Writer};
+use crate::state_machine::{Committed, StateMachine};
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, StateHash, Term, Time};
+
+const LOG: LogOptions = LogOptions { segment_size: 4096 };
+const CLUSTER: ClusterId = ClusterId(7);
+
+fn node(name: &str) -> NodeId {
+    NodeId::new(name).expect("a valid name")
+}
+
+fn set(key: u64, bytes: usize) -> Bytes {
+    // Nothing that a compressor makes less of.
+    let mut seed = key + 1;
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as u8
+    };
+    let value = kv::Value::Bytes((0..bytes).map(|_| next()).collect::<Vec<u8>>().into());
+    kv::Command::Set { key: kv::Key::new(&format!("k{key}")).expect("a key"), value }.encode()
+}
+
+/// The state after so many commands, as a snapshot's file; the commands have the indexes from 2 on.
+fn snapshot_file(keys: u64, bytes: usize) -> (EntryId, Vec<u8>) {
+    let mut store = Store::new();
+    for key in 0..keys {
+        let command = set(key, bytes);
+        store.apply(&[Committed { index: LogIndex(key + 2), command: &command }]);
+    }
+    let id = EntryId { index: LogIndex(keys + 1), term: Term(1) };
+    let header = Header { cluster_id: CLUSTER, index: id.index, term: id.term, state_hash: StateHash(keys) };
+    let mut writer = Writer::new(&header);
+    store.freeze();
+    while let Some(piece) = store.next_piece() {
+        if !piece.is_empty() {
+            writer.piece(&Piece::Machine(piece));
+        }
+    }
+    writer.finish();
+    (id, writer.take().to_vec())
+}
+
+/// A server with its disk.
+struct Server {
+    id: NodeId,
+    replica: Replica,
+    files: BTreeMap<FileName, Vec<u8>>,
+    /// Whether what is done aside is answered.
+    answers_aside: bool,
+    /// What the disk was asked to do aside.
+    asked: Vec<AsideOp>,
+    sent: Vec<(NodeId, Message)>,
+    notices: Vec<Notice>,
+    now: Time,
+}
+
+impl Server {
+    /// From what its disk holds.
+    fn start(id: &NodeId, mut files: BTreeMap<FileName, Vec<u8>>) -> Server {
+        let found = match recover(&files, id, LOG) {
+            Ok(Recovery::Found(found)) => found,
+            other => panic!("{id} has a log: {other:?}"),
+        };
+        for op in &found.repairs {
+            apply(&mut files, op);
+        }
+        let configuration = Configuration::new(["n1", "n2", "n3"].map(node));
+        let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+        let replica = Replica::new(Stored::from(*found), Box::new(Store::new()), options);
+        let (asked, sent, notices) = (Vec::new(), Vec::new(), Vec::new());
+        let id = id.clone();
+        Server { id, replica, files, answers_aside: true, asked, sent, notices, now: Time::ZERO }
+    }
+
+    /// With an empty log, acquainted with the others.
+    fn fresh(name: &str) -> Server {
+        let id = node(name);
+        Server::start(&id, disk(&id, &[]))
+    }
+
+    /// The leader of term 2, whose log begins after a snapshot.
+    fn leader(name: &str, (snapshot, file): &(EntryId, Vec<u8>)) -> Server {
+        let id = node(name);
+        let EntryId { index, term } = *snapshot;
+        let records = [Record::Snapshot { index, term }];
+        let mut files = disk(&id, &records);
+        files.insert(SnapshotFile::Whole(index).file_name(), file.clone());
+        let mut server = Server::start(&id, files);
+        server.happens(Event::Tick);
+        server
+    }
+
+    fn happens(&mut self, event: Event) {
+        self.replica.step(self.now, event);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        for _ in 0..10_000 {
+            let actions = self.replica.drain();
+            let is_idle = actions.is_empty() && !self.replica.snapshots.has_more();
+            for action in actions {
+                match action {
+                    Action::Disk(batch) => {
+                        batch.ops.iter().for_each(|op| apply(&mut self.files, op));
+                        if batch.sync {
+                            self.replica.step(self.now, Event::Persisted(batch.seq));
+                        }
+                    }
+                    Action::Aside { seq, op } => {
+                        self.asked.push(op.clone());
+                        if self.answers_aside {
+                            let outcome = op.carry_out(&mut self.files);
+                            self.replica.step(self.now, Event::AsideDone { seq, outcome });
+                        }
+                    }
+                    Action::Send { to, message } => self.sent.push((to, message)),
+                    Action::Notice(notice) => self.notices.push(notice),
+                    _ => {}
+                }
+            }
+            if is_idle {
+                return;
+            }
+        }
+        panic!("{} does not come to rest", self.id);
+    }
+
+    fn receives(&mut self, from: &str, message: Message) {
+        self.happens(Event::Received { from: node(from), incarnation: Incarnation(1), message });
+    }
+
+    fn takes(&mut self, to: &NodeId) -> Vec<Message> {
+        let (mine, others) = core::mem::take(&mut self.sent).into_iter().partition(|(peer, _)| peer == to);
+        self.sent = others;
+        let mine: Vec<(NodeId, Message)> = mine;
+        mine.into_iter().map(|(_, message)| message).collect()
+    }
+
+    fn get(&self, key: u64) -> Bytes {
+        let key = kv::Key::new(&format!("k{key}")).expect("a key");
+        self.replica.query_machine(&kv::Query::Get { key }.encode())
+    }
+
+    /// The bytes that it wrote of a snapshot, where they are not written twice.
+    fn written(&self) -> u64 {
+        let written = self.asked.iter().filter_map(|op| match op {
+            AsideOp::Write { data, .. } => Some(data.len() as u64),
+            _ => None,
+        });
+        written.sum()
+    }
+
+    /// The process is killed, and another starts from the disk.
+    fn restart(self) -> Server {
+        let asked = self.asked;
+        Server { asked, ..Server::start(&self.id, self.files) }
+    }
+}
+
+/// A directory of a server that has met the others, with these records, each in a frame of its own.
+fn disk(id: &NodeId, records: &[Record]) -> BTreeMap<FileName, Vec<u8>> {
+    let identity = Identity { cluster_id: Some(CLUSTER), ..Identity::new(id.clone(), Incarnation(1)) };
+    let (mut writer, mut ops) = create(&identity, LOG);
+    let others = ["n1", "n2", "n3"].map(node).into_iter().filter(|other| other != id);
+    let met = |node_id| Record::Peer { node_id, incarnation: Incarnation(1) };
+    let vote = Record::HardState(HardState { term: Term(1), voted_for: None });
+    let first: Vec<Record> = others.map(met).chain([Record::Admitted, vote]).collect();
+    ops.extend(writer.append(&first).1);
+    for record in records {
+        ops.extend(writer.append(core::slice::from_ref(record)).1);
+    }
+    let mut files = BTreeMap::new();
+    ops.iter().for_each(|op| apply(&mut files, op));
+    files
+}
+
+fn apply(files: &mut BTreeMap<FileName, Vec<u8>>, op: &crate::disk::DiskOp) {
+    use crate::disk::DiskOp;
+    match op {
+        DiskOp::Prepare { file, size, head } => {
+            let mut content = vec![0; usize::try_from(*size).expect("small")];
+            content[..head.len()].copy_from_slice(head);
+            files.insert(file.clone(), content);
+        }
+        DiskOp::Write { file, offset, data } => {
+            let offset = usize::try_from(*offset).expect("small");
+            files.get_mut(file).expect("prepared")[offset..offset + data.len()].copy_from_slice(data);
+        }
+        DiskOp::Replace { file, content } => drop(files.insert(file.clone(), content.to_vec())),
+        DiskOp::Remove { file } => drop(files.remove(file)),
+    }
+}
+
+/// Elects it with the vote of n3.
+fn elect(server: &mut Server) {
+    use crate::message::VoteReply;
+    server.now = server.now + Duration::from_millis(400);
+    server.happens(Event::Tick);
+    let term = server.replica.consensus().term();
+    for (term, pre_vote) in [(term.next(), true), (term.next(), false)] {
+        let vote = VoteReply { term, pre_vote, refusal: None };
+        server.receives("n3", Message::VoteReply(vote));
+    }
+    assert_eq!(server.replica.consensus().role(), Role::Leader, "{} leads", server.id);
+}
+
+/// Connects two servers.
+fn connect(a: &mut Server, b: &mut Server) {
+    let (of_a, of_b) = (a.id.clone(), b.id.clone());
+    a.happens(Event::Connected { peer: of_b });
+    b.happens(Event::Connected { peer: of_a });
+}
+
+/// Lets a heartbeat's time pass and carries messages to and fro, but no more than the follower has written so
+/// many bytes with.
+fn round(leader: &mut Server, follower: &mut Server, until: u64) {
+    leader.now = leader.now + Duration::from_millis(50);
+    leader.happens(Event::Tick);
+    let (from, to) = (leader.id.clone(), follower.id.clone());
+    for message in leader.takes(&to) {
+        if follower.written() < until {
+            follower.receives(from.as_str(), message);
+        }
+    }
+    for message in follower.takes(&from) {
+        leader.receives(to.as_str(), message);
+    }
+}
+
+/// As many rounds as it takes.
+fn exchange(leader: &mut Server, follower: &mut Server, bytes: u64) {
+    let until = follower.written().saturating_add(bytes);
+    for _ in 0..200 {
+        round(leader, follower, until);
+        let consensus = leader.replica.consensus();
+        let matched = consensus.leadership().expect("it leads").progress()[&follower.id].match_index;
+        let applied = follower.replica.last_applied();
+        if follower.written() >= until || matched.min(applied) == consensus.log().last_index() {
+            return;
+        }
+    }
+    panic!("the follower is never done: {:?}", follower.notices);
+}
+
+fn noop(index: u64, term: u64) -> Entry {
+    Entry { index: LogIndex(index), term: Term(term), payload: Payload::Noop }
+}
+
+#[test]
+fn a_state_is_restored_from_the_servers_own_snapshot() {
+    let snapshot = snapshot_file(40, 30_000);
+    let server = Server::leader("n1", &snapshot);
+    let consensus = server.replica.consensus();
+    assert_eq!(server.replica.last_applied(), snapshot.0.index);
+    assert_eq!(server.replica.applied_hash(), StateHash(40));
+    assert_eq!((consensus.commit_index(), consensus.log().base()), (snapshot.0.index, snapshot.0));
+    assert_ne!(server.get(39), server.get(40), "one is there, the other is not");
+}
+
+#[test]
+fn nothing_is_applied_or_read_before_the_state_is_restored() {
+    use super::super::{Consistency, Reply, Token};
+    let snapshot = snapshot_file(40, 30_000);
+    let mut server = Server::leader("n1", &snapshot);
+    server = Server { answers_aside: false, ..server };
+    let mut server = Server { answers_aside: false, ..Server::start(&server.id, server.files) };
+    server.happens(Event::Tick);
+    let append = AppendEntries {
+        term: Term(2),
+        prev_log_index: snapshot.0.index,
+        prev_log_term: snapshot.0.term,
+        entries: vec![noop(42, 2)],
+        leader_commit: LogIndex(42),
+        round: Round(0),
+    };
+    server.receives("n2", Message::AppendEntries(append));
+    assert_eq!(server.replica.consensus().commit_index(), LogIndex(42), "it follows");
+    let query = kv::Query::Get { key: kv::Key::new("k1").expect("a key") }.encode();
+    let (token, consistency) = (Token(1), Consistency::Stale);
+    server.replica.step(
+        server.now,
+        Event::Query { token, deadline: server.now + Duration::from_secs(9), consistency, query },
+    );
+    let answered = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Answer { reply: Reply::Found(_), .. }))
+    };
+    assert!(!answered(&server.replica.drain()));
+    assert_eq!((server.replica.last_applied(), server.replica.has_checkpoint()), (LogIndex(0), false));
+    assert!(server.replica.deadline() > server.now, "it waits for the disk without spinning");
+    // The disk answers after all.
+    let mut all = Vec::new();
+    let mut seq = 1;
+    while server.replica.last_applied() < LogIndex(42) {
+        let outcome = server.asked.last().expect("a read").carry_out(&mut server.files);
+        server.replica.step(server.now, Event::AsideDone { seq: crate::disk::AsideSeq(seq), outcome });
+        for _ in 0..50 {
+            let actions = server.replica.drain();
+            server.asked.extend(actions.iter().filter_map(|action| match action {
+                Action::Aside { op, .. } => Some(op.clone()),
+                _ => None,
+            }));
+            all.extend(actions);
+        }
+        seq += 1;
+    }
+    assert!(answered(&all));
+}
+
+#[test]
+fn a_damaged_snapshot_keeps_a_server_from_starting() {
+    let (id, mut file) = snapshot_file(40, 30_000);
+    file[600_000] ^= 1;
+    let server = Server::leader("n1", &(id, file));
+    let reason = server.replica.failed().expect("it has failed");
+    let expected = "the state cannot be restored: snapshot-00000000000000000041 is damaged at offset ";
+    assert!(reason.starts_with(expected), "{reason}");
+    assert!(reason.contains("the checksum of a chunk is wrong. Do not delete"), "{reason}");
+}
+
+#[test]
+fn a_follower_without_a_log_gets_a_snapshot() {
+    let snapshot = snapshot_file(200, 30_000);
+    let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+    connect(&mut leader, &mut follower);
+    elect(&mut leader);
+    exchange(&mut leader, &mut follower, u64::MAX);
+    let consensus = follower.replica.consensus();
+    assert_eq!((consensus.log().base(), consensus.latest_snapshot()), (snapshot.0, Some(snapshot.0)));
+    assert_eq!(consensus.log().last_index(), LogIndex(202), "the log goes on after it");
+    assert_eq!(follower.get(199), leader.get(199));
+    assert_eq!(follower.written(), snapshot.1.len() as u64, "every byte came once");
+    assert!(follower.notices.contains(&Notice::SnapshotInstalled { index: snapshot.0.index }));
+    let name = SnapshotFile::Whole(snapshot.0.index).file_name();
+    assert_eq!(follower.files[&name], snapshot.1);
+    assert_eq!(follower.replica.applied_hash(), leader.replica.applied_hash());
+    // It outlives a restart.
+    let mut again = follower.restart();
+    again.drain();
+    assert!(again.replica.last_applied() >= snapshot.0.index);
+    assert_eq!(again.get(199), leader.get(199));
+    assert_eq!(again.replica.consensus().log().base(), snapshot.0);
+}
+
+/// The follower's process is killed, the leader's, or the stream ends: never is a byte sent again that was
+/// durable.
+#[test]
+fn a_transfer_that_is_cut_off_goes_on_where_it_was() {
+    let snapshot = snapshot_file(200, 30_000);
+    let length = snapshot.1.len() as u64;
+    for cut in 0..12 {
+        let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+        connect(&mut leader, &mut follower);
+        elect(&mut leader);
+        let at = length / 12 * cut + 1;
+        exchange(&mut leader, &mut follower, at);
+        assert!(follower.replica.last_applied() == LogIndex(0), "not yet, after {at}");
+        follower = match cut % 3 {
+            0 => follower.restart(),
+            1 => {
+                for (server, peer) in [(&mut leader, "n2"), (&mut follower, "n1")] {
+                    server.happens(Event::Disconnected { peer: node(peer), process_died: false });
+                }
+                follower
+            }
+            _ => {
+                leader = Server::leader("n1", &snapshot);
+                follower.happens(Event::Disconnected { peer: node("n1"), process_died: true });
+                elect(&mut leader);
+                follower
+            }
+        };
+        leader.sent.clear();
+        follower.sent.clear();
+        leader.happens(Event::Disconnected { peer: node("n2"), process_died: true });
+        connect(&mut leader, &mut follower);
+        exchange(&mut leader, &mut follower, u64::MAX);
+        assert_eq!(follower.replica.applied_hash(), leader.replica.applied_hash());
+        let twice = follower.written() - length;
+        assert!(twice <= 64 << 10, "{twice} bytes were written again after a cut at {at}");
+    }
+}
+
+#[test]
+fn another_leader_goes_on_with_the_same_snapshot() {
+    let (older, newer) = (snapshot_file(200, 30_000), snapshot_file(220, 30_000));
+    let mut follower = Server::fresh("n2");
+    let mut first = Server::leader("n1", &older);
+    connect(&mut first, &mut follower);
+    elect(&mut first);
+    exchange(&mut first, &mut follower, 3_000_000);
+    follower.happens(Event::Disconnected { peer: node("n1"), process_died: true });
+    follower.sent.clear();
+
+    // It has a later one too, and the log since the one before.
+    let id = node("n3");
+    let records = |(snapshot, _): &(EntryId, Vec<u8>)| {
+        let EntryId { index, term } = *snapshot;
+        Record::Snapshot { index, term }
+    };
+    let mut log = vec![records(&older)];
+    log.extend((202..=222).map(|index| {
+        let data = set(index - 2, 30_000);
+        let payload = Payload::Command(Command { session: None, data });
+        Record::Entry(Entry { index: LogIndex(index), term: Term(1), payload })
+    }));
+    log.push(records(&newer));
+    let mut files = disk(&id, &log);
+    for (snapshot, file) in [&older, &newer] {
+        files.insert(SnapshotFile::Whole(snapshot.index).file_name(), file.clone());
+    }
+    let mut second = Server::start(&id, files);
+    second.drain();
+    connect(&mut second, &mut follower);
+    second.now = second.now + Duration::from_millis(400);
+    second.happens(Event::Tick);
+    let term = second.replica.consensus().term().next();
+    for pre_vote in [true, false] {
+        // Above the term of the leader before.
+        let vote = crate::message::VoteReply { term, pre_vote, refusal: None };
+        second.receives("n1", Message::VoteReply(vote));
+    }
+    let before = follower.written();
+    exchange(&mut second, &mut follower, u64::MAX);
+    assert_eq!(follower.replica.consensus().latest_snapshot(), Some(older.0), "it went on with that");
+    assert!(follower.written() - before <= older.1.len() as u64 - 2_900_000, "and not from its start");
+    assert_eq!(follower.get(219), second.get(219), "the log did the rest");
+}
+
+#[test]
+fn an_older_snapshot_replaces_nothing() {
+    use crate::message::{InstallSnapshot, SnapshotChunk};
+    let snapshot = snapshot_file(5, 10);
+    let mut follower = Server::fresh("n2");
+    let entries = (1..=9).map(|index| noop(index, 1)).collect();
+    let append = AppendEntries {
+        term: Term(1),
+        prev_log_index: LogIndex(0),
+        prev_log_term: Term(0),
+        entries,
+        leader_commit: LogIndex(6),
+        round: Round(0),
+    };
+    follower.receives("n1", Message::AppendEntries(append));
+    let data = Bytes::from(snapshot.1);
+    let chunk = Some(SnapshotChunk { offset: 0, checksum: crate::log::checksum(&data), data, is_last: true });
+    let install = InstallSnapshot { term: Term(1), round: Round(1), snapshot: snapshot.0, sent: 0, chunk };
+    follower.sent.clear();
+    follower.receives("n1", Message::InstallSnapshot(install));
+    assert_eq!(follower.written(), 0);
+    assert_eq!(follower.replica.last_applied(), LogIndex(6));
+    let answer = follower.takes(&node("n1"));
+    assert!(matches!(&answer[..], [Message::AppendReply(_)]), "{answer:?}");
+}
+
+/// Paper §7: entries that follow the snapshot's last one are kept.
+#[test]
+fn a_log_that_holds_the_snapshots_last_entry_keeps_what_follows() {
+    for (term_here, kept) in [(1, true), (0, false)] {
+        let snapshot = snapshot_file(200, 30_000);
+        let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+        let entries = (1..=210).map(|index| noop(index, term_here)).collect();
+        let append = AppendEntries {
+            term: Term(1),
+            prev_log_index: LogIndex(0),
+            prev_log_term: Term(0),
+            entries,
+            leader_commit: LogIndex(0),
+            round: Round(0),
+        };
+        follower.receives("n3", Message::AppendEntries(append));
+        assert_eq!(follower.replica.consensus().log().last_index(), LogIndex(210));
+        connect(&mut leader, &mut follower);
+        elect(&mut leader);
+        // Its first probe is refused, and what it would need next is not kept.
+        exchange(&mut leader, &mut follower, u64::MAX);
+        let consensus = follower.replica.consensus();
+        assert_eq!(consensus.commit_index(), LogIndex(202));
+        assert_eq!(consensus.log().last_index(), LogIndex(202), "the leader's log");
+        assert_eq!(follower.written() > 0, !kept, "one that holds it needs no snapshot");
+    }
+}
+
+#[test]
+fn what_is_damaged_on_its_way_is_not_taken() {
+    let snapshot = snapshot_file(200, 30_000);
+    let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+    let name = SnapshotFile::Whole(snapshot.0.index).file_name();
+    leader.files.get_mut(&name).expect("its file")[2_000_000] ^= 1;
+    connect(&mut leader, &mut follower);
+    elect(&mut leader);
+    while follower.notices.len() < 2 {
+        round(&mut leader, &mut follower, u64::MAX);
+    }
+    let told: Vec<String> = follower.notices.iter().map(crate::story::notice).collect();
+    let refused = "gives up the snapshot 201: snapshot-00000000000000000201.part is damaged at offset ";
+    assert!(told.iter().any(|line| line.starts_with(refused)), "{told:?}");
+    assert_eq!((follower.replica.last_applied(), follower.replica.failed()), (LogIndex(0), None));
+    let part = follower.files.get(&SnapshotFile::Part(snapshot.0.index).file_name());
+    assert!(part.is_none_or(Vec::is_empty), "nothing of it is kept");
+    // The leader's disk heals, and its patience is over.
+    leader.files.get_mut(&name).expect("its file")[2_000_000] ^= 1;
+    exchange(&mut leader, &mut follower, u64::MAX);
+    assert_eq!(follower.replica.applied_hash(), leader.replica.applied_hash());
+}
+
+#[test]
+fn a_full_disk_ends_the_attempt_and_not_the_server() {
+    let snapshot = snapshot_file(200, 30_000);
+    let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+    connect(&mut leader, &mut follower);
+    elect(&mut leader);
+    follower.answers_aside = false;
+    while follower.asked.is_empty() {
+        round(&mut leader, &mut follower, u64::MAX);
+    }
+    let full = AsideError { kind: AsideErrorKind::NoRoom, reason: "no space left".into() };
+    follower.answers_aside = true;
+    follower.happens(Event::AsideDone { seq: crate::disk::AsideSeq(1), outcome: Err(full) });
+    let told = |notice: &Notice| matches!(notice, Notice::SnapshotNotReceived { reason, .. } if reason == "no space left");
+    assert!(follower.notices.iter().any(told), "{:?}", follower.notices);
+    exchange(&mut leader, &mut follower, u64::MAX);
+    assert_eq!(follower.replica.applied_hash(), leader.replica.applied_hash());
+}
+
+/// A snapshot that was taken here: the log says so once it is durable up to there, and goes with it.
+#[test]
+fn a_snapshot_that_is_whole_makes_the_log_begin_later() {
+    let id = node("n1");
+    let mut server = Server::start(&id, disk(&id, &[]));
+    let append = |prev: u64, entries: Vec<Entry>| {
+        let last = LogIndex(prev + entries.len() as u64);
+        Message::AppendEntries(AppendEntries {
+            term: Term(1),
+            prev_log_index: LogIndex(prev),
+            prev_log_term: Term(u64::from(prev > 0)),
+            entries,
+            leader_commit: last,
+            round: Round(0),
+        })
+    };
+    let entry = |index: u64| {
+        let payload = Payload::Command(Command { session: None, data: set(index, 900) });
+        Entry { index: LogIndex(index), term: Term(1), payload }
+    };
+    for index in 0..120 {
+        server.receives("n2", append(index, vec![entry(index + 1)]));
+    }
+    let segments = |server: &Server| server.files.keys().filter(|name| name.starts_with("log-")).count();
+    let before = segments(&server);
+    for (nth, index) in [40, 80, 120].into_iter().enumerate() {
+        let snapshot = EntryId { index: LogIndex(index), term: Term(1) };
+        server.files.insert(SnapshotFile::Whole(snapshot.index).file_name(), vec![1]);
+        server.replica.snapshot_whole(snapshot);
+        server.drain();
+        assert_eq!(server.replica.consensus().latest_snapshot(), Some(snapshot));
+        // The log goes on after the last but one.
+        let base = [40, 40, 80][nth];
+        assert_eq!(server.replica.consensus().log().base().index, LogIndex(base));
+    }
+    assert!(segments(&server) < before / 2, "{} of {before} segments", segments(&server));
+    let kept: Vec<&FileName> = server.files.keys().filter(|name| name.starts_with("snapshot-")).collect();
+    assert_eq!(
+        kept,
+        [80, 120].map(|index| SnapshotFile::Whole(LogIndex(index)).file_name()).iter().collect::<Vec<_>>()
+    );
+    let Ok(Recovery::Found(found)) = recover(&server.files, &id, LOG) else { panic!("it is refused") };
+    assert_eq!((found.earlier.len(), found.snapshot.unwrap_or_default().index), (1, LogIndex(120)));
+    assert_eq!(found.last().index, LogIndex(120));
+}
