@@ -151,6 +151,10 @@ enum raft_status
      * The handle was made by the parent of this process: after fork() a child opens handles of its own.
      */
     RAFT_FORKED = 29,
+    /**
+     * The leader's disk is full, and nobody else can lead. The call had no effect.
+     */
+    RAFT_DISK_FULL = 30,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -267,6 +267,8 @@ pub enum ForwardOutcome {
     Overloaded,
     /// It may or may not take effect: the receiver lost leadership with the command in its log.
     Unknown,
+    /// It had no effect: the receiver leads and its disk is full.
+    DiskFull,
 }
 
 /// What became of a task that was passed on.

@@ -71,6 +71,8 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
+        Notice::DiskFull { reason } => format!("has no room on its disk: {reason}"),
+        Notice::DiskHasRoom => "has room on its disk again".to_owned(),
         Notice::Failed { reason } => format!("gives up: {reason}"),
     }
 }
@@ -94,6 +96,8 @@ pub fn event(event: &Event) -> String {
         Event::AsideDone { seq, outcome: Ok(_) } => format!("operation {} aside is done", seq.0),
         Event::AsideDone { seq, outcome: Err(error) } => format!("operation {} aside fails: {error}", seq.0),
         Event::DiskFailed { reason } => format!("the disk fails: {reason}"),
+        Event::DiskFull { reason } => format!("the disk is full: {reason}"),
+        Event::DiskHasRoom => "the disk has room again".to_owned(),
         Event::Propose { token, command, .. } => {
             format!("request {}: a command of {} bytes", token.0, command.data.len())
         }

@@ -61,12 +61,14 @@ pub enum raft_status {
     RAFT_PROTOCOL = 28,
     /// The handle was made by the parent of this process: after fork() a child opens handles of its own.
     RAFT_FORKED = 29,
+    /// The leader's disk is full, and nobody else can lead. The call had no effect.
+    RAFT_DISK_FULL = 30,
 }
 
 use raft_status::*;
 
 impl raft_status {
-    const ALL: [raft_status; 25] = [
+    const ALL: [raft_status; 26] = [
         RAFT_OK,
         RAFT_NOT_FOUND,
         RAFT_NULL_ARGUMENT,
@@ -92,6 +94,7 @@ impl raft_status {
         RAFT_INTERRUPTED,
         RAFT_PROTOCOL,
         RAFT_FORKED,
+        RAFT_DISK_FULL,
     ];
 
     fn of(code: i32) -> Option<raft_status> {
@@ -126,6 +129,7 @@ impl raft_status {
             RAFT_INTERRUPTED => c"interrupted",
             RAFT_PROTOCOL => c"protocol",
             RAFT_FORKED => c"forked",
+            RAFT_DISK_FULL => c"disk_full",
         }
     }
 
@@ -158,6 +162,7 @@ impl From<FailureCode> for raft_status {
             FailureCode::Interrupted => RAFT_INTERRUPTED,
             FailureCode::Protocol => RAFT_PROTOCOL,
             FailureCode::Forked => RAFT_FORKED,
+            FailureCode::DiskFull => RAFT_DISK_FULL,
         }
     }
 }
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn numbers_are_for_ever() {
         let numbers: Vec<i32> = raft_status::ALL.iter().map(|status| *status as i32).collect();
-        let given: Vec<i32> = (0..=4).chain(10..=29).collect();
+        let given: Vec<i32> = (0..=4).chain(10..=30).collect();
         assert_eq!(numbers, given);
         assert_eq!((RAFT_NO_LEADER as i32, RAFT_OUTCOME_UNKNOWN as i32, RAFT_FORKED as i32), (16, 19, 29));
     }

@@ -274,7 +274,8 @@ impl Maker<'_> {
             }
             1 => ForwardOutcome::NotLeader,
             2 => ForwardOutcome::Overloaded,
-            _ => ForwardOutcome::Unknown,
+            3 if kind < 128 => ForwardOutcome::Unknown,
+            _ => ForwardOutcome::DiskFull,
         }
     }
 }

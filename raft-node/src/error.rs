@@ -36,6 +36,12 @@ pub enum RequestError {
         "this Idempotency-Key or number was used before for another write: use a new one for every write"
     )]
     CommandDiffers,
+    /// The leader's disk is full, and nobody else can lead. The request had no effect.
+    #[error("the leader's disk is full, and nobody else can lead: {reason}")]
+    DiskFull {
+        /// What the asked node knows of it.
+        reason: String,
+    },
     /// The node is stopping. The request had no effect.
     #[error("this node is shutting down")]
     ShuttingDown,

@@ -61,11 +61,13 @@ pub enum FailureCode {
     Protocol,
     /// The handle was made by the parent of this process: after fork() a child needs handles of its own.
     Forked,
+    /// The leader's disk is full, and nobody else can lead. The call had no effect.
+    DiskFull,
 }
 
 impl FailureCode {
     /// All of them.
-    pub const ALL: [FailureCode; 20] = [
+    pub const ALL: [FailureCode; 21] = [
         FailureCode::BadRequest,
         FailureCode::Config,
         FailureCode::Listen,
@@ -86,6 +88,7 @@ impl FailureCode {
         FailureCode::Interrupted,
         FailureCode::Protocol,
         FailureCode::Forked,
+        FailureCode::DiskFull,
     ];
 
     /// The stable word for it.
@@ -112,6 +115,7 @@ impl FailureCode {
             FailureCode::Interrupted => "interrupted",
             FailureCode::Protocol => "protocol",
             FailureCode::Forked => "forked",
+            FailureCode::DiskFull => "disk_full",
         }
     }
 
@@ -156,6 +160,7 @@ impl From<RequestError> for Failure {
             | RequestError::SequenceReused
             | RequestError::CommandDiffers
             | RequestError::Declined(_) => FailureCode::Conflict,
+            RequestError::DiskFull { .. } => FailureCode::DiskFull,
             RequestError::ShuttingDown => FailureCode::ShuttingDown,
             RequestError::Failed { .. } => FailureCode::Failed,
             RequestError::Invalid(_) => FailureCode::BadRequest,

@@ -58,7 +58,7 @@ faults! {
     SlowDisk = "disk.slow", one in 25, "a flush takes up to 100 ms";
     HungDisk = "disk.hung", one in 400, "a flush takes up to 3 s";
     FlushFails = "disk.flush-fails", one in 300, "a flush fails, and what it was to write is there in part";
-    FullDisk = "disk.full", one in 30, "there is no room for the next segment";
+    FullDisk = "disk.full", one in 30, "there is no room for the next segment for up to 3 s";
     AllLost = "disk.all-lost", one in 3, "power fails: nothing that was not flushed is there";
     AllKept = "disk.all-kept", one in 3, "power fails: all that was written is there, flushed or not";
     SubsetLost = "disk.subset-lost", one in 4, "power fails: some unflushed writes are lost, in any order";

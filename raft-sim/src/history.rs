@@ -143,7 +143,9 @@ impl History {
             }
             Reply::Done(outcome) => (told_by(kind, outcome), outcome.index.0),
             Reply::Found(answer) => found_by(kind, answer),
-            Reply::Refused(Refused::NoLeader | Refused::Overloaded | Refused::ShuttingDown) => {
+            Reply::Refused(
+                Refused::NoLeader | Refused::Overloaded | Refused::ShuttingDown | Refused::DiskFull,
+            ) => {
                 self.operations[operation].without_effect += 1;
                 return Verdict::NoEffect;
             }

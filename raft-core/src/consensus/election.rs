@@ -20,7 +20,14 @@ impl Consensus {
     pub(super) fn reset_election_deadline(&mut self) {
         let (min, max) = (self.timing.election_timeout_min, self.timing.election_timeout_max);
         let spread = u64::try_from((max - min).as_micros()).unwrap_or(u64::MAX).max(1);
-        self.election_deadline = self.now + min + Duration::from_micros(self.rng.next_u64() % spread);
+        let timeout = min + Duration::from_micros(self.rng.next_u64() % spread);
+        self.election_deadline = self.now + timeout + self.reluctance();
+    }
+
+    /// How much longer this server waits until it stands: one whose disk is full should not lead if another
+    /// can.
+    fn reluctance(&self) -> Duration {
+        if self.disk.is_full() { self.timing.election_timeout_max } else { Duration::ZERO }
     }
 
     /// No leader was heard in time.
@@ -156,6 +163,6 @@ impl Consensus {
             following.leader = None;
         }
         self.eager_until = Some(self.now + self.timing.election_timeout_max);
-        self.election_deadline = self.now + wait;
+        self.election_deadline = self.now + wait + self.reluctance();
     }
 }

@@ -151,7 +151,8 @@ pub struct Consensus {
     pub(crate) last_refusals: BTreeMap<NodeId, VoteRefusal>,
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
-    /// While it hangs, this server neither stands nor votes: it could store neither.
+    /// While it hangs, this server neither stands nor votes: it could store neither. While it is full,
+    /// others stand first.
     pub(crate) disk: DiskHealth,
     outbox: Vec<(NodeId, Message)>,
     /// None are left after a drain.
@@ -197,7 +198,7 @@ impl Consensus {
             eager_until: None,
             last_refusals: BTreeMap::new(),
             connected: BTreeSet::new(),
-            disk: DiskHealth::Well,
+            disk: DiskHealth::default(),
             outbox: Vec::new(),
             notices: Vec::new(),
             records: Vec::new(),

@@ -74,7 +74,7 @@ impl Consensus {
             RoleState::Candidate(votes) => (2u8, project_votes(votes, names)).hash(&mut out),
             RoleState::Leader(leadership) => project_leadership(leadership, names, out),
         }
-        (admission.is_admitted(), disk.is_hung()).hash(&mut out);
+        (admission.is_admitted(), disk.is_hung(), disk.is_full()).hash(&mut out);
         project_names(connected, names).hash(&mut out);
         (records.len(), outbox.len()).hash(&mut out);
         for (to, message) in outbox {

@@ -64,7 +64,8 @@ impl Consensus {
             return;
         };
         let able = leadership.progress.iter().filter(|(id, progress)| {
-            self.connected.contains(*id) && progress.answered && progress.match_index >= stored
+            let is_there = self.connected.contains(*id) && progress.answered;
+            is_there && progress.match_index >= stored && self.configuration().votes(id)
         });
         let best = able.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
         if let Some(best) = best {
@@ -93,7 +94,7 @@ impl Consensus {
 
     /// The leader asks this server to stand, at once and without a pre-vote.
     pub(super) fn handle_timeout_now(&mut self, from: &NodeId, term: Term) {
-        let is_able = self.role() == Role::Follower && !self.disk.is_hung();
+        let is_able = self.role() == Role::Follower && !self.disk.is_hung() && !self.disk.is_full();
         if term == self.term() && is_able && self.leader() == Some(from) {
             self.stand(Role::Candidate, true);
         }

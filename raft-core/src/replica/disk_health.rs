@@ -1,4 +1,4 @@
-//! A disk that does not answer.
+//! A disk that does not answer, or has no room.
 //!
 //! A batch that has not been answered for an election timeout counts as hung. What is appended meanwhile may
 //! well be committed, by the disks of the others; but nothing that this server would have to store first can
@@ -10,7 +10,13 @@
 //! - does not stand and gives no vote, since it could store neither;
 //! - goes on passing its clients' requests to the leader, which rests on nothing stored either;
 //! - says so, and is as before once the disk answers.
+//!
+//! A disk without room for the log's next segment has lost nothing and goes on taking what the segment in use
+//! has room for. So a server whose disk is full votes and follows as far as that goes. If it leads, it hands over; where
+//! nobody takes over it goes on leading, answers questions, and takes no more commands. It stands only after
+//! all others had the time to, and declines to be handed leadership.
 
+use alloc::string::String;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,24 +28,31 @@ use crate::message::Message;
 use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId};
 
+/// How long a leader without room waits, where nobody has taken over, until it tries to hand over again.
+const HAND_OVER_AGAIN: Duration = Duration::from_secs(2);
+
 /// How a server's disk does, as far as its replica can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DiskHealth {
-    /// It answers.
-    #[default]
-    Well,
-    /// It has not answered for an election timeout.
-    Hung {
-        /// When it was given what it has not answered for.
-        since: Time,
-    },
+pub struct DiskHealth {
+    /// When it was given what it has not answered for, once that took an election timeout.
+    pub hung_since: Option<Time>,
+    /// What it has no room for, in words for the operator.
+    pub full: Option<String>,
+    /// When a leader whose disk is full may next try to hand over.
+    hand_over_at: Time,
 }
 
 impl DiskHealth {
     /// Whether what has to be stored now may have to wait for nobody knows how long.
     #[must_use]
     pub fn is_hung(&self) -> bool {
-        matches!(self, DiskHealth::Hung { .. })
+        self.hung_since.is_some()
+    }
+
+    /// Whether there is no room for the log's next segment.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.is_some()
     }
 }
 
@@ -64,6 +77,7 @@ impl Replica {
 
     /// Looks how long the batch that is under way has taken.
     pub(super) fn watch_disk(&mut self) {
+        self.make_way_for_room();
         let Some(in_flight) = &self.storage.in_flight else { return };
         let (since, owed, patience) = (in_flight.since, in_flight.last_entry, self.disk_patience());
         let waited = self.now.since(since);
@@ -71,7 +85,7 @@ impl Replica {
             return;
         }
         if !self.consensus.disk.is_hung() {
-            self.consensus.disk = DiskHealth::Hung { since };
+            self.consensus.disk.hung_since = Some(since);
             self.consensus.notify(Notice::DiskHangs { waited });
         }
         self.yield_leadership(owed, since + patience * 2);
@@ -79,8 +93,8 @@ impl Replica {
 
     /// Gets rid of what a server cannot do whose disk hangs: to lead, and to stand.
     fn yield_leadership(&mut self, owed: LogIndex, deadline: Time) {
+        let is_alone = self.is_only_voter();
         let consensus = &mut self.consensus;
-        let is_alone = consensus.others().is_empty();
         match consensus.role() {
             Role::Leader if is_alone || seeded::is(Bug::HungDiskLeads) => {}
             Role::Leader if self.now < deadline => consensus.begin_transfer_past(owed, deadline),
@@ -91,9 +105,42 @@ impl Replica {
 
     /// The disk has answered.
     pub(super) fn disk_answered(&mut self) {
-        if let DiskHealth::Hung { since } = core::mem::take(&mut self.consensus.disk) {
+        if let Some(since) = self.consensus.disk.hung_since.take() {
             self.consensus.notify(Notice::DiskAnswers { waited: self.now.since(since) });
         }
+    }
+
+    /// The disk has no room for the next segment, as `reason` says.
+    pub(super) fn disk_full(&mut self, reason: String) {
+        let disk = &mut self.consensus.disk;
+        if disk.full.replace(reason.clone()).is_none() {
+            disk.hand_over_at = self.now;
+            self.consensus.notify(Notice::DiskFull { reason });
+            self.make_way_for_room();
+        }
+    }
+
+    /// The disk has room again.
+    pub(super) fn disk_has_room(&mut self) {
+        if self.consensus.disk.full.take().is_some() {
+            self.consensus.notify(Notice::DiskHasRoom);
+        }
+    }
+
+    /// Hands over if this server leads and its disk is full.
+    fn make_way_for_room(&mut self) {
+        let disk = &self.consensus.disk;
+        let is_due = disk.is_full() && !disk.is_hung() && disk.hand_over_at <= self.now;
+        let leads = self.consensus.role() == Role::Leader && !self.consensus.is_transferring();
+        if is_due && leads && !self.is_only_voter() {
+            self.consensus.disk.hand_over_at = self.now + HAND_OVER_AGAIN;
+            // Where nobody is there, somebody may be the next time.
+            let _ = self.consensus.begin_transfer(None, self.now + self.disk_patience());
+        }
+    }
+
+    fn is_only_voter(&self) -> bool {
+        self.consensus.configuration().voters().all(|id| *id == self.consensus.id)
     }
 }
 

@@ -68,6 +68,14 @@ pub enum Event {
         /// In words for the operator.
         reason: String,
     },
+    /// The disk has no room for a segment that it is to prepare. Nothing is lost, what was prepared before is
+    /// still written, and what waits for the segment is written once there is room.
+    DiskFull {
+        /// In words for the operator.
+        reason: String,
+    },
+    /// The disk that was full has room again.
+    DiskHasRoom,
     /// A client's command.
     Propose {
         /// Names the request.
@@ -216,6 +224,8 @@ pub enum Refused {
     Overloaded,
     /// The node is stopping; no effect.
     ShuttingDown,
+    /// The leader's disk is full; no effect.
+    DiskFull,
     /// The replica has failed; a command in the log may yet take effect elsewhere.
     Failed,
 }
@@ -287,6 +297,14 @@ pub enum Notice {
         /// How long that took.
         waited: Duration,
     },
+    /// The disk has no room for the log's next segment: this server hands over, and follows as far as what
+    /// it has goes.
+    DiskFull {
+        /// What there is no room for.
+        reason: String,
+    },
+    /// The disk that was full has room again.
+    DiskHasRoom,
     /// The replica cannot go on.
     Failed {
         /// Why.

@@ -226,6 +226,8 @@ impl Replica {
                 self.persisted(WriteSeq(u64::MAX));
             }
             Event::DiskFailed { reason } => self.fail(reason),
+            Event::DiskFull { reason } => self.disk_full(reason),
+            Event::DiskHasRoom => self.disk_has_room(),
             Event::Propose { token, deadline, command } => self.propose(token, deadline, command),
             Event::Query { token, deadline, consistency, query } => {
                 self.query(token, deadline, consistency, query)

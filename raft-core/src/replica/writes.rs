@@ -87,7 +87,9 @@ impl Replica {
     fn hand_on(&mut self, token: Token, command: Command) {
         let takes_commands = self.consensus.role() == Role::Leader && !self.consensus.is_transferring();
         let waiting = self.writes.retry_at.is_some();
-        if takes_commands {
+        if takes_commands && self.consensus.disk.is_full() {
+            self.answer(token, Reply::Refused(Refused::DiskFull));
+        } else if takes_commands {
             if self.append(Origin::Client(token), command) {
                 self.clients.now_is(token, Kind::HandedOn);
             } else {
@@ -143,6 +145,8 @@ impl Replica {
     pub(super) fn propose_for_peer(&mut self, from: &NodeId, request: RequestId, command: Command) {
         let outcome = if self.consensus.role() != Role::Leader || self.consensus.is_transferring() {
             ForwardOutcome::NotLeader
+        } else if self.consensus.disk.is_full() {
+            ForwardOutcome::DiskFull
         } else if self.append(Origin::Peer { id: from.clone(), request }, command) {
             return;
         } else {
@@ -160,6 +164,7 @@ impl Replica {
         match outcome {
             ForwardOutcome::Done(outcome) => self.answer(token, Reply::Done(outcome)),
             ForwardOutcome::Overloaded => self.answer(token, Reply::Refused(Refused::Overloaded)),
+            ForwardOutcome::DiskFull => self.answer(token, Reply::Refused(Refused::DiskFull)),
             ForwardOutcome::Unknown => self.answer(token, Reply::Refused(Refused::Unknown)),
             ForwardOutcome::NotLeader => {
                 self.writes.retry_at = Some(self.now + self.consensus.timing.heartbeat_interval / 4);

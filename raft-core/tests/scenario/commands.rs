@@ -14,7 +14,7 @@
 //! | `settle` | delivers everything until nothing is under way |
 //! | `run 60ms`, `advance 60ms` | time passes, with deliveries or without |
 //! | `timeout n1`, `tick n1` | time passes for one server: until it stands, or not at all |
-//! | `disk n1 waits`, `disk n1 answers`, `sync n1`, `fail n1` | the disk |
+//! | `disk n1 waits`, `disk n1 answers`, `sync n1`, `fail n1`, `disk n1 full`, `disk n1 roomy` | the disk |
 //! | `flip n1 x` | a bit of the value of x turns over in memory |
 //! | `crash n1`, `crash n1 torn`, `wipe n1` | a power failure, in the midst of a write, that takes the disk |
 //! | `kill n1`, `restart n1`, `restart n1 members=n1,n2` | a process that dies; one that starts |
@@ -302,6 +302,10 @@ impl Story {
         let id = words.node(1)?;
         let cluster = self.cluster()?;
         match words.at(0)? {
+            "disk" if words.at(2)? == "full" => {
+                cluster.step(&id, Event::DiskFull { reason: "no room for a segment".to_owned() });
+            }
+            "disk" if words.at(2)? == "roomy" => cluster.step(&id, Event::DiskHasRoom),
             "disk" => {
                 cluster.node(&id).disk_answers = words.at(2)? == "answers";
                 if cluster.node(&id).disk_answers {

@@ -106,7 +106,9 @@ impl History {
                 self.found.push((operation.key.clone(), item));
                 place
             }
-            Reply::Refused(Refused::NoLeader | Refused::Overloaded | Refused::ShuttingDown) => {
+            Reply::Refused(
+                Refused::NoLeader | Refused::Overloaded | Refused::ShuttingDown | Refused::DiskFull,
+            ) => {
                 operation.refused += 1;
                 return;
             }

@@ -176,6 +176,7 @@ fn forward_outcome(outcome: &ForwardOutcome) -> String {
         ForwardOutcome::NotLeader => "not the leader".into(),
         ForwardOutcome::Overloaded => "overloaded".into(),
         ForwardOutcome::Unknown => "unknown".into(),
+        ForwardOutcome::DiskFull => "the disk is full".into(),
     }
 }
 
@@ -256,6 +257,8 @@ fn notice(notice: &Notice) -> String {
         }
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),
+        Notice::DiskFull { reason } => format!("has no room on its disk: {reason}"),
+        Notice::DiskHasRoom => "has room on its disk again".into(),
         Notice::Failed { reason } => format!("has failed: {reason}"),
     }
 }

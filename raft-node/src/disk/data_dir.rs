@@ -12,6 +12,7 @@ use raft_core::log::{IDENTITY_FILE, SegmentNumber};
 use super::DiskFailure;
 use super::files::Files;
 use super::prepare::prepare;
+use super::reserve::RESERVE_FILE;
 use crate::record;
 
 const LOCK_FILE: &str = "lock";
@@ -128,12 +129,20 @@ impl DataDir {
             match op {
                 DiskOp::Prepare { file, size, head } => {
                     files.forget(file);
-                    prepare(self, file, *size, head)?;
+                    self.with_reserve(|| prepare(self, file, *size, head))?;
                 }
-                op => files.apply(self, op)?,
+                op => self.with_reserve(|| files.apply(self, op))?,
             }
         }
         files.flush(self)
+    }
+
+    /// Tries once more without the reserve, if it was room that lacked and there is one.
+    fn with_reserve(&self, mut attempt: impl FnMut() -> Result<(), DiskFailure>) -> Result<(), DiskFailure> {
+        match attempt() {
+            Err(failure) if failure.disk_full && self.release_reserve() => attempt(),
+            outcome => outcome,
+        }
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -205,7 +214,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(UNFINISHED).is_some_and(is_ours)
+    name.strip_suffix(UNFINISHED).is_some_and(|name| is_ours(name) || name == RESERVE_FILE)
 }
 
 /// The names of all files; one that is not text is given as far as it is.
@@ -234,7 +243,7 @@ fn check_ours(path: &Path) -> Result<(), DataDirError> {
     let known = |name: &str| {
         is_ours(name)
             || is_unfinished(name)
-            || [LOCK_FILE, record::DIRECTORY, "lost+found"].contains(&name)
+            || [LOCK_FILE, RESERVE_FILE, record::DIRECTORY, "lost+found"].contains(&name)
             || record::is_saved(name)
     };
     let mut strangers: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known(name)).collect();

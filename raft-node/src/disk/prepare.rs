@@ -13,6 +13,7 @@ use raft_core::disk::FileName;
 
 use super::data_dir::DataDir;
 use super::files::failure;
+use super::reserve::RESERVE_FILE;
 use super::{DiskFailure, Operation};
 
 /// Zeros go out in pieces of this many bytes.
@@ -27,6 +28,8 @@ pub(super) struct Preparer {
     thread: Option<JoinHandle<()>>,
     /// The last request for each file that no operation has waited for yet.
     requested: BTreeMap<FileName, Arc<Job>>,
+    /// The last attempt at the reserve.
+    reserve: Option<Arc<Job>>,
 }
 
 struct Job {
@@ -42,34 +45,61 @@ impl Preparer {
         let (jobs, queue) = mpsc::channel::<Arc<Job>>();
         let work = move || {
             for job in queue {
-                let outcome = prepare(&dir, &job.file, job.size, &job.head);
+                let outcome = if job.file == RESERVE_FILE {
+                    let made = dir.make_reserve();
+                    made.map_err(|error| failure(&dir, RESERVE_FILE, Operation::Prepare, &error))
+                } else {
+                    prepare(&dir, &job.file, job.size, &job.head)
+                };
                 *job.outcome.lock() = Some(outcome);
                 job.done.notify_all();
             }
         };
         let thread = thread::Builder::new().name("raft-disk-prepare".to_owned()).spawn(work)?;
-        Ok(Preparer { jobs: Some(jobs), thread: Some(thread), requested: BTreeMap::new() })
+        Ok(Preparer { jobs: Some(jobs), thread: Some(thread), requested: BTreeMap::new(), reserve: None })
     }
 
     /// Asks for a segment and returns at once.
     pub(super) fn request(&mut self, file: &FileName, size: u64, head: &Bytes) {
-        let (file, head) = (file.clone(), head.clone());
-        let job = Arc::new(Job { file, size, head, outcome: Mutex::new(None), done: Condvar::new() });
+        let job = Arc::new(Job::new(file.clone(), size, head.clone()));
         self.start(&job);
         self.requested.insert(job.file.clone(), job);
     }
 
-    /// Waits until a file, if it was asked for, is there. Where its preparation found no room, it is tried
-    /// once more: it was done ahead of need, and there may be room by now. Nothing rests on the attempt.
+    /// Waits until a file, if it was asked for, is there. Where there was no room for it, it is still asked for:
+    /// see [`Preparer::again`].
     pub(super) fn wait(&mut self, file: &str) -> Result<(), DiskFailure> {
-        let Some(job) = self.requested.remove(file) else { return Ok(()) };
-        match job.wait() {
-            Err(failure) if failure.disk_full => {
-                self.start(&job);
-                job.wait()
-            }
-            outcome => outcome,
+        let Some(job) = self.requested.get(file) else { return Ok(()) };
+        let outcome = job.wait();
+        if outcome.as_ref().err().is_none_or(|failure| !failure.disk_full) {
+            self.requested.remove(file);
         }
+        outcome
+    }
+
+    /// A file for which there was no room.
+    pub(super) fn lacking(&self) -> Option<DiskFailure> {
+        self.requested.values().find_map(|job| job.lacked_room())
+    }
+
+    /// Whether anything is being made.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.requested.values().chain(&self.reserve).any(|job| job.outcome.lock().is_none())
+    }
+
+    /// Tries again to make what there was no room for. Nothing rests on the attempts before.
+    pub(super) fn again(&self) {
+        for job in self.requested.values().filter(|job| job.lacked_room().is_some()) {
+            *job.outcome.lock() = None;
+            self.start(job);
+        }
+    }
+
+    /// Asks for the reserve and returns at once.
+    pub(super) fn request_reserve(&mut self) {
+        let job = Arc::new(Job::new(RESERVE_FILE.to_owned(), 0, Bytes::new()));
+        self.start(&job);
+        self.reserve = Some(job);
     }
 
     fn start(&self, job: &Arc<Job>) {
@@ -92,14 +122,23 @@ impl Drop for Preparer {
 }
 
 impl Job {
+    fn new(file: FileName, size: u64, head: Bytes) -> Job {
+        Job { file, size, head, outcome: Mutex::new(None), done: Condvar::new() }
+    }
+
     fn wait(&self) -> Result<(), DiskFailure> {
         let mut outcome = self.outcome.lock();
         loop {
-            if let Some(outcome) = outcome.take() {
-                return outcome;
+            if let Some(outcome) = &*outcome {
+                return outcome.clone();
             }
             self.done.wait(&mut outcome);
         }
+    }
+
+    fn lacked_room(&self) -> Option<DiskFailure> {
+        let outcome = self.outcome.lock();
+        outcome.as_ref()?.as_ref().err().filter(|failure| failure.disk_full).cloned()
     }
 }
 

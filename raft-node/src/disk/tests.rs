@@ -288,18 +288,55 @@ fn a_full_disk_is_told_from_a_broken_one() {
 }
 
 /// The link to the full device goes away with the first attempt: as if room had been made.
+fn without_room_once(root: &TempDir, name: &str) {
+    symlink("/dev/full", root.path().join(format!("{name}.tmp"))).expect("linked");
+}
+
 #[test]
 fn a_preparation_without_room_is_tried_again_when_it_is_needed() {
     let root = temporary();
     let dir = open(root.path());
-    symlink("/dev/full", root.path().join(format!("{}.tmp", segment(1)))).expect("linked");
+    without_room_once(&root, &segment(1));
+    let (disk, completions) = spawn(dir);
+    disk.submit(batch(1, vec![prepare(&segment(1)), write(&segment(1), 4, b"!")]));
+    assert_eq!(completions.recv_timeout(PATIENCE), Ok(Completion::Persisted(WriteSeq(1))));
+    drop(disk);
+    assert_eq!(fs::read(root.path().join(segment(1))).expect("readable")[..6], *b"head!\0");
+}
+
+#[test]
+fn a_disk_without_room_is_told_ahead_of_need_and_so_is_room() {
+    let root = temporary();
+    let dir = open(root.path());
+    without_room_once(&root, &segment(1));
     let (disk, completions) = spawn(dir);
     disk.submit(batch(1, vec![prepare(&segment(1))]));
     assert_eq!(completions.recv_timeout(PATIENCE), Ok(Completion::Persisted(WriteSeq(1))));
-    disk.submit(batch(2, vec![write(&segment(1), 4, b"!")]));
-    assert_eq!(completions.recv_timeout(PATIENCE), Ok(Completion::Persisted(WriteSeq(2))));
+    match completions.recv_timeout(PATIENCE) {
+        Ok(Completion::Full(failure)) => {
+            assert_eq!((failure.operation, failure.disk_full), (Operation::Prepare, true));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(completions.recv_timeout(PATIENCE), Ok(Completion::HasRoom));
+    assert!(root.path().join("reserve").exists() && root.path().join(segment(1)).exists());
+}
+
+#[test]
+fn a_start_without_room_gives_the_reserve_up() {
+    let root = temporary();
+    let dir = open(root.path());
+    fs::write(root.path().join("reserve"), b"room").expect("written");
+    without_room_once(&root, &segment(1));
+    let (_, ops) = create(&identity(), OPTIONS);
+    dir.apply(&ops).expect("there is room without the reserve");
+    assert!(!root.path().join("reserve").exists());
+    drop(dir);
+    fs::write(root.path().join("reserve.tmp"), b"half").expect("written");
+    let (disk, _completions) = spawn(open(root.path()));
+    assert!(!root.path().join("reserve.tmp").exists());
     drop(disk);
-    assert_eq!(fs::read(root.path().join(segment(1))).expect("readable")[..6], *b"head!\0");
+    assert!(root.path().join("reserve").exists(), "it is taken again");
 }
 
 #[test]

@@ -26,13 +26,14 @@ pub(crate) enum Code {
     UnsupportedMediaType,
     Overloaded,
     NoLeader,
+    DiskFull,
     ShuttingDown,
     Failed,
     Timeout,
 }
 
 impl Code {
-    const ALL: [Code; 13] = [
+    const ALL: [Code; 14] = [
         Code::BadRequest,
         Code::Forbidden,
         Code::NotFound,
@@ -43,6 +44,7 @@ impl Code {
         Code::UnsupportedMediaType,
         Code::Overloaded,
         Code::NoLeader,
+        Code::DiskFull,
         Code::ShuttingDown,
         Code::Failed,
         Code::Timeout,
@@ -61,6 +63,7 @@ impl Code {
             Code::UnsupportedMediaType => (415, "unsupported_media_type", "The content type does not fit"),
             Code::Overloaded => (429, "overloaded", "The node is overloaded"),
             Code::NoLeader => (503, "no_leader", "The cluster has no leader"),
+            Code::DiskFull => (503, "disk_full", "The leader's disk is full"),
             Code::ShuttingDown => (503, "shutting_down", "The node is shutting down"),
             Code::Failed => (503, "failed", "The node has stopped working"),
             Code::Timeout => (504, "timeout", "No answer in time"),
@@ -169,6 +172,7 @@ impl From<RequestError> for Problem {
             RequestError::SessionExpired => (Code::Conflict, Some(SESSION_EXPIRED)),
             RequestError::SequenceReused => (Code::Conflict, Some(SEQUENCE_REUSED)),
             RequestError::CommandDiffers => (Code::Conflict, Some(COMMAND_DIFFERS)),
+            RequestError::DiskFull { .. } => (Code::DiskFull, None),
             RequestError::ShuttingDown => (Code::ShuttingDown, None),
             RequestError::Failed { .. } => (Code::Failed, None),
             RequestError::Invalid(_) => (Code::BadRequest, None),
@@ -211,6 +215,7 @@ mod tests {
             (RequestError::CommandDiffers, 409, "conflict"),
             (TaskRefused::NobodyThere.into(), 409, "conflict"),
             (RequestError::TaskUnknown, 504, "timeout"),
+            (RequestError::DiskFull { reason: "x".into() }, 503, "disk_full"),
             (RequestError::ShuttingDown, 503, "shutting_down"),
             (RequestError::Failed { reason: "x".into() }, 503, "failed"),
             (RequestError::Invalid("x".into()), 400, "bad_request"),

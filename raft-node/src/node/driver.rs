@@ -233,7 +233,10 @@ impl Driver {
                 Action::Aside { seq, op } => self.disk.submit_aside(seq, op),
                 Action::Answer { token, reply } => {
                     let Some(Waiter::Client(respond)) = self.waiters.remove(&token) else { continue };
-                    let explains = matches!(reply, Reply::Refused(Refused::NoLeader | Refused::Failed));
+                    let explains = matches!(
+                        reply,
+                        Reply::Refused(Refused::NoLeader | Refused::DiskFull | Refused::Failed)
+                    );
                     if explains && obstacle.is_none() {
                         obstacle = Some(self.explain().summary);
                     }
@@ -287,6 +290,12 @@ impl Driver {
             Notice::DiskAnswers { waited } => {
                 tracing::warn!("this node's disk has answered after {waited:?}: the node is as before");
             }
+            Notice::DiskFull { reason } => {
+                tracing::error!(
+                    "this node's disk is full: it hands over, and takes no more writes. {reason}"
+                );
+            }
+            Notice::DiskHasRoom => tracing::warn!("this node's disk has room again: the node is as before"),
             Notice::Failed { reason } => {
                 tracing::error!(reason, "the node has failed and takes no part any more");
                 self.life.send_replace(Life::Failed(reason.clone()));
@@ -368,6 +377,8 @@ fn event_of(completion: Completion) -> Event {
     match completion {
         Completion::Persisted(seq) => Event::Persisted(seq),
         Completion::Aside { seq, outcome } => Event::AsideDone { seq, outcome },
+        Completion::Full(failure) => Event::DiskFull { reason: failure.to_string() },
+        Completion::HasRoom => Event::DiskHasRoom,
         Completion::Failed(failure) => Event::DiskFailed { reason: failure.to_string() },
     }
 }

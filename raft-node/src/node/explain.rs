@@ -37,7 +37,8 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
         Some(_) => diverged(&config.node_id, reason),
         None => failed(&config.node_id, reason),
     }));
-    reasons.extend(disk(&config.node_id, replica.disk_health(), now));
+    reasons.extend(hung_disk(&config.node_id, replica.disk_health(), now));
+    reasons.extend(full_disk(&config.node_id, replica.disk_health()));
     reasons.extend(standing(config, replica));
     for peer in others(config) {
         reasons.extend(unreachable(config, peer, states));
@@ -90,9 +91,21 @@ fn failed(node_id: &NodeId, reason: &str) -> Reason {
     }
 }
 
-fn disk(node_id: &NodeId, health: &DiskHealth, now: Time) -> Option<Reason> {
-    let DiskHealth::Hung { since } = health else { return None };
-    let waited = now.since(*since).as_millis();
+fn full_disk(node_id: &NodeId, health: &DiskHealth) -> Option<Reason> {
+    let reason = health.full.as_ref()?;
+    Some(Reason {
+        code: "disk_full",
+        detail: format!(
+            "This node's disk is full: it does not lead if another node can, and takes no writes if none can. \
+             {reason}"
+        ),
+        node_id: Some(node_id.clone()),
+        advice: "Make room on this disk: the node finds it by itself within a second.".to_owned(),
+    })
+}
+
+fn hung_disk(node_id: &NodeId, health: &DiskHealth, now: Time) -> Option<Reason> {
+    let waited = now.since(health.hung_since?).as_millis();
     Some(Reason {
         code: "disk_hung",
         detail: format!(

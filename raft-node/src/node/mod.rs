@@ -255,6 +255,22 @@ impl Node {
         }
     }
 
+    /// Why this node cannot go on, if it cannot.
+    pub(crate) fn failure(&self) -> Option<RequestError> {
+        let has_failed = matches!(&*self.shared.life.borrow(), Life::Failed(_));
+        has_failed.then(|| self.gone())
+    }
+
+    /// Returns once the node has failed.
+    pub(crate) async fn fails(&self) {
+        let mut life = self.shared.life.clone();
+        let failed = life.wait_for(|life| matches!(life, Life::Failed(_))).await.is_ok();
+        if !failed {
+            // It has stopped, and so will whoever waits here.
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn gone(&self) -> RequestError {
         match &*self.shared.life.borrow() {
             Life::Failed(reason) => RequestError::Failed { reason: reason.clone() },
@@ -432,6 +448,7 @@ fn refusal(answer: Answer) -> RequestError {
     let obstacle = answer.obstacle.unwrap_or_default();
     match answer.reply {
         Reply::Refused(Refused::NoLeader) => RequestError::NoLeader { reason: obstacle },
+        Reply::Refused(Refused::DiskFull) => RequestError::DiskFull { reason: obstacle },
         Reply::Refused(Refused::Unknown) => RequestError::Unknown,
         Reply::Refused(Refused::ReadTimeout) => RequestError::ReadTimeout,
         Reply::Refused(Refused::Overloaded) => RequestError::Overloaded,

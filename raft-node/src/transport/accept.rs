@@ -21,15 +21,22 @@ const UPGRADE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Answers a request to open a stream, and serves the stream if it is granted.
 ///
 /// # Errors
-/// 400 and 403.
+/// 400 and 403; 503 where this node has failed.
 pub(crate) fn accept(request: Request<Incoming>, node: &Node) -> Result<Response<()>, Problem> {
     let (from, incarnation) = check(request.headers(), node.config())
         .inspect_err(|problem| tracing::debug!(reason = %problem.detail, "refused a stream"))?;
-    let inbox = node.inbox();
+    if let Some(error) = node.failure() {
+        return Err(error.into());
+    }
+    let (inbox, node) = (node.inbox(), node.clone());
     tokio::spawn(async move {
         match timeout(UPGRADE_TIMEOUT, hyper::upgrade::on(request)).await {
             Ok(Ok(upgraded)) => {
-                let reason = receive(TokioIo::new(upgraded), &from, incarnation, &inbox).await;
+                let reason = tokio::select! {
+                    reason = receive(TokioIo::new(upgraded), &from, incarnation, &inbox) => reason,
+                    // As if the process had died, so that the others need not wait a timeout out.
+                    () = node.fails() => "this node has failed".to_owned(),
+                };
                 tracing::debug!(peer = %from, reason, "the peer's stream to this node ended");
             }
             Ok(Err(error)) => tracing::debug!(peer = %from, %error, "a stream did not come about"),

@@ -117,6 +117,12 @@ class OverloadedError(RaftError):
     code = "overloaded"
 
 
+class DiskFullError(RaftError):
+    """The leader's disk is full, and nobody else can lead. The call had no effect."""
+
+    code = "disk_full"
+
+
 class ConflictError(RaftError):
     """The call contradicts one before it. It had no effect."""
 
@@ -175,6 +181,7 @@ CLASSES: dict[str, type[RaftError]] = {
         ConflictError,
         DamagedError,
         DataDirectoryError,
+        DiskFullError,
         FailedError,
         ForbiddenError,
         ForkedError,

@@ -128,6 +128,7 @@ impl World {
             }
             Coming::DiskDone { at, life, seq } => self.disk_done(at, life, seq),
             Coming::AsideDone { at, life, seq, op } => self.aside_done(at, life, seq, &op),
+            Coming::DiskHasRoom { at, life } => self.disk_has_room(at, life),
             Coming::Start { at, life } if self.nodes[at].life == life && !self.nodes[at].is_up() => {
                 self.start(at)
             }

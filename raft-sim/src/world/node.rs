@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) owes_since: Option<Time>,
     /// What its disk does aside of the log.
     pub(crate) aside: Option<AsideOp>,
+    /// Whether there is no room on its disk.
+    pub(crate) is_full: bool,
     /// What is recorded of its process.
     pub(crate) tape: Option<Tape>,
 }
@@ -61,6 +63,7 @@ impl Node {
             was_found_out: false,
             owes_since: None,
             aside: None,
+            is_full: false,
             tape: None,
         }
     }
@@ -102,6 +105,8 @@ pub(crate) enum Coming {
     DiskDone { at: usize, life: u64, seq: WriteSeq },
     /// A disk has done something aside of the log.
     AsideDone { at: usize, life: u64, seq: AsideSeq, op: AsideOp },
+    /// Room is made on a disk that was full.
+    DiskHasRoom { at: usize, life: u64 },
     /// A server starts.
     Start { at: usize, life: u64 },
     /// A server is killed, if it is the same process.

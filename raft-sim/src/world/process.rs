@@ -49,6 +49,7 @@ impl World {
         node.paused_until = Time::ZERO;
         node.memory = Memory::default();
         node.owes_since = None;
+        node.is_full = false;
         let machine = Box::new(RecordedStore::new(&node.memory));
         let options =
             Options { configuration, timing: self.plan.timing, seed, now: node.clock.read(self.now) };
@@ -289,8 +290,11 @@ impl World {
             return;
         };
         let is_larger = batch.ops.iter().any(|op| matches!(op, DiskOp::Prepare { .. }));
-        let fails = (batch.sync && self.faults.strikes(Fault::FlushFails))
-            || (is_larger && self.faults.strikes(Fault::FullDisk));
+        let (was_full, fails) = (node.is_full, batch.sync && self.faults.strikes(Fault::FlushFails));
+        if is_larger && !was_full && self.faults.strikes(Fault::FullDisk) {
+            return self.disk_is_full(at, seq);
+        }
+        let node = &mut self.nodes[at];
         if fails {
             node.disk.fail(&mut self.faults);
             self.trace.tell(self.now, || format!("n{}'s disk fails", at + 1));
@@ -303,6 +307,29 @@ impl World {
         }
         if batch.sync {
             self.comes_in(at, Event::Persisted(batch.seq));
+        }
+    }
+
+    /// There is no room for a segment for some time. What waits for it waits, or is done without: the segment
+    /// is made ahead of its use.
+    fn disk_is_full(&mut self, at: usize, seq: WriteSeq) {
+        self.trace.tell(self.now, || format!("n{}'s disk is full", at + 1));
+        let after = Duration::from_micros(self.faults.dice(Fault::FullDisk).between(1000, 3_000_000));
+        let is_needed = self.faults.dice(Fault::FullDisk).one_in(3);
+        let node = &mut self.nodes[at];
+        node.is_full = true;
+        let life = node.life;
+        let done = if is_needed { self.now + after } else { self.now };
+        self.queue.put(done, Coming::DiskDone { at, life, seq });
+        self.queue.put(self.now + after, Coming::DiskHasRoom { at, life });
+        self.comes_in(at, Event::DiskFull { reason: "no room for a segment".to_owned() });
+    }
+
+    /// Somebody has made room.
+    pub(super) fn disk_has_room(&mut self, at: usize, life: u64) {
+        if self.nodes[at].life == life && self.nodes[at].is_up() {
+            self.nodes[at].is_full = false;
+            self.comes_in(at, Event::DiskHasRoom);
         }
     }
 

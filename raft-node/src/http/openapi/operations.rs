@@ -51,6 +51,7 @@ const WRITE_PROBLEMS: &[Code] = &[
     Code::UnsupportedMediaType,
     Code::Overloaded,
     Code::NoLeader,
+    Code::DiskFull,
     Code::Timeout,
 ];
 const READ_PROBLEMS: &[Code] =
