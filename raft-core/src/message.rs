@@ -14,10 +14,12 @@ use crate::types::{Applied, ClusterId, Incarnation, LogIndex, NodeId, Term};
 pub enum Message {
     /// A server introduces itself on a new connection.
     Hello(Hello),
-    /// The sender has durably noted by which incarnation it knows the receiver.
+    /// The sender knows the receiver by an incarnation, and listens to it.
     Welcome {
         /// That incarnation: a welcome may be old, and the receiver's directory another one by now.
         known: Incarnation,
+        /// Whereby the sender knows it.
+        by: KnownBy,
     },
     /// The sender will have nothing to do with the receiver.
     Unwelcome(Unwelcome),
@@ -102,13 +104,30 @@ impl Message {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
+/// Whereby a server knows another one's incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KnownBy {
+    /// By a durable record of its own: it is a witness.
+    Record,
+    /// By the configuration in its log: the other one may follow it without having been witnessed.
+    Configuration,
+    /// By what the other one said: it is a member of a later configuration than the sender's.
+    Introduction,
+}
+
 /// An introduction. The connection already says who it comes from, and which incarnation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {
     /// The sender's cluster, once it has one.
     pub cluster_id: Option<ClusterId>,
-    /// The voters the sender was configured with.
+    /// The members, as the sender knows them; none where it waits to be added.
     pub members: Vec<NodeId>,
+    /// Where the configuration that says so stands in the sender's log; 0 where it was started with it.
+    pub configuration_index: LogIndex,
+    /// `HOST:PORT` at which the sender is reached; empty where it does not know.
+    pub address: String,
+    /// Whether another member knows the sender by another disk, so that it must not take part as it is.
+    pub is_wiped: bool,
 }
 
 /// Why an introduction was not accepted.
@@ -129,6 +148,12 @@ pub enum Unwelcome {
         theirs: ClusterId,
         /// The receiver's.
         yours: ClusterId,
+    },
+    /// The receiver is not a member any more: it may stop.
+    #[error("this node was removed from the cluster (by the configuration at log index {index})")]
+    Removed {
+        /// Where the sender's configuration stands in the log.
+        index: LogIndex,
     },
     /// The configured members differ.
     #[error("it was configured with the members {theirs}, this node with {yours}")]
@@ -317,6 +342,6 @@ mod tests {
         ] {
             assert_eq!(message.term(), Some(term), "{message:?}");
         }
-        assert_eq!(Message::Welcome { known: Incarnation(7) }.term(), None);
+        assert_eq!(Message::Welcome { known: Incarnation(7), by: KnownBy::Record }.term(), None);
     }
 }

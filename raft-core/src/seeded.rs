@@ -104,6 +104,16 @@ bugs! {
     JointIsOne,
     /// While the voters are being changed, the new ones decide alone (paper §6).
     JointIsNewAlone,
+    /// A configuration is in force only once it is committed (paper §6: once it is in the log).
+    ConfigurationAtCommit,
+    /// A change begins before the one before is committed (paper §6: one at a time).
+    ChangesOverlap,
+    /// A change begins before an entry of the leader's term is committed (the fault that was found in 2015).
+    ChangeBeforeTermStart,
+    /// Who was removed is listened to as before, and is not told (paper §6).
+    RemovedHeard,
+    /// Who was removed stands for election on and on (paper §6).
+    RemovedStands,
     /// A configuration stays in force when the part of the log is cut off that brought it (paper §6).
     ConfigurationOutlivesTruncation,
 
@@ -149,8 +159,17 @@ bugs! {
 
 impl Bug {
     /// Those that show only where members change. The scenarios of `raft-core` catch them.
-    pub const OF_MEMBERSHIP: &[Bug] =
-        &[Bug::LearnerCounted, Bug::JointIsOne, Bug::JointIsNewAlone, Bug::ConfigurationOutlivesTruncation];
+    pub const OF_MEMBERSHIP: &[Bug] = &[
+        Bug::LearnerCounted,
+        Bug::JointIsOne,
+        Bug::JointIsNewAlone,
+        Bug::ConfigurationAtCommit,
+        Bug::ChangesOverlap,
+        Bug::ChangeBeforeTermStart,
+        Bug::RemovedHeard,
+        Bug::RemovedStands,
+        Bug::ConfigurationOutlivesTruncation,
+    ];
 }
 
 #[cfg(feature = "seeded-bugs")]

@@ -68,6 +68,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Admitted => "may vote".to_owned(),
         Notice::Wiped { peer, .. } => format!("hears from {peer} that its disk is not the one it had"),
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
+        Notice::Removed { peer } => format!("hears from {peer} that it was removed"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),
         Notice::DiskAnswers { waited } => format!("has its disk's answer after {waited:?}"),

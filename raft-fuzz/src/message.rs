@@ -8,8 +8,8 @@ use raft_core::consensus::Consensus;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::message::{
-    AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, Message, RequestId, RequestVote, Round,
-    TaskOutcome, Unwelcome, VoteRefusal, VoteReply,
+    AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, KnownBy, Message, RequestId,
+    RequestVote, Round, TaskOutcome, Unwelcome, VoteRefusal, VoteReply,
 };
 use raft_core::replica::{Administered, CommandResult, Outcome, Replica, Task, TaskRefused};
 use raft_core::types::{Applied, ClusterId, Incarnation, LogIndex, StateHash, Term};
@@ -186,9 +186,13 @@ impl Maker<'_> {
                     None => ClusterId(members.into()),
                 });
                 let count = if members < 0xf0 { 3 } else { members & 0xf };
-                Message::Hello(Hello { cluster_id, members: (0..count).map(member).collect() })
+                let configuration_index = LogIndex((members % 4).into());
+                let members = (0..count).map(member).collect();
+                Message::Hello(Hello { cluster_id, members, configuration_index, ..Hello::default() })
             }
-            Draft::Welcome { same } => Message::Welcome { known: incarnation(u8::from(!same)) },
+            Draft::Welcome { same } => {
+                Message::Welcome { known: incarnation(u8::from(!same)), by: KnownBy::Record }
+            }
             Draft::Unwelcome { kind } => Message::Unwelcome(unwelcome(kind)),
             Draft::TimeoutNow { term } => Message::TimeoutNow { term: self.term(term) },
             Draft::ReadIndex { request } => Message::ReadIndex { request: RequestId(request) },
@@ -291,9 +295,10 @@ fn refused(kind: u8) -> VoteRefusal {
 }
 
 fn unwelcome(kind: u8) -> Unwelcome {
-    match kind % 3 {
+    match kind % 4 {
         0 => Unwelcome::OtherIncarnation { known: Incarnation(kind.into()), shown: incarnation(kind / 3) },
         1 => Unwelcome::OtherCluster { theirs: ClusterId(kind.into()), yours: ClusterId(7) },
+        2 => Unwelcome::Removed { index: LogIndex(kind.into()) },
         _ => Unwelcome::OtherMembers { theirs: "a".repeat(kind.into()), yours: "b".to_owned() },
     }
 }

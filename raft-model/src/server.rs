@@ -9,7 +9,7 @@ use bytes::Bytes;
 use raft_core::consensus::{Configuration, Timing};
 use raft_core::entry::{Command, Entry};
 use raft_core::log::{Identity, Record, create};
-use raft_core::message::{Hello, Message, VoteReply};
+use raft_core::message::{Hello, KnownBy, Message, VoteReply};
 use raft_core::replica::{Action, Consistency, Event, Options, Replica, Reply, Role, Stored, Token};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Term, Time};
 
@@ -314,8 +314,8 @@ impl Work {
     /// A stream opens, and both introduce themselves.
     fn meet(&mut self, peer: Place, servers: u8) {
         self.at_once(Event::Connected { peer: peer.id() });
-        self.receive(peer, Message::Hello(Hello { cluster_id: None, members: members(servers) }));
-        self.receive(peer, Message::Welcome { known: incarnation(self.place) });
+        self.receive(peer, Message::Hello(Hello { members: members(servers), ..Hello::default() }));
+        self.receive(peer, Message::Welcome { known: incarnation(self.place), by: KnownBy::Record });
     }
 
     fn disk_answers(&mut self) {

@@ -9,8 +9,14 @@
 //!   another disk is recognised by at least one witness it cannot do without;
 //! - a server listens to no peer whose incarnation differs from its record.
 //!
-//! A new cluster therefore forms once its members have met; a member that comes back without its disk stays
-//! out.
+//! A new cluster therefore forms once its members have met. A member that comes back without its disk is kept
+//! out so, until the leader has made a learner of it by a change of the configuration, which names its new
+//! incarnation (`membership.rs`). What a configuration says of an incarnation goes before the records: the
+//! change was committed without the member, so nothing that it may have forgotten can decide any more.
+//!
+//! A server need not know whoever speaks to it: its log may be behind, and the others' configuration a later
+//! one (paper §6). Whoever shows a later configuration that names them both is listened to; whoever is not in
+//! a later one than its own is told that it was removed.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -19,12 +25,12 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Consensus;
+use super::{Configuration, Consensus, MemberRole, RoleState};
 use crate::log::Record;
-use crate::message::{Hello, Message, Unwelcome};
+use crate::message::{Hello, KnownBy, Message, Unwelcome};
 use crate::replica::Notice;
 use crate::seeded::{self, Bug};
-use crate::types::{Incarnation, NodeId, Time};
+use crate::types::{Incarnation, LogIndex, NodeId, Time};
 
 /// How often an introduction that was not answered is repeated.
 const REPEAT: Duration = Duration::from_millis(250);
@@ -39,6 +45,25 @@ pub struct Admission {
     unanswered: BTreeMap<NodeId, Time>,
     /// Peers that refuse us, or that we refuse, and why.
     refusals: BTreeMap<NodeId, Refusal>,
+    /// What members last said of themselves, for the leader to put in the configuration.
+    introduced: BTreeMap<NodeId, Introduced>,
+    /// Members of a later configuration than ours, as they introduced themselves.
+    guests: BTreeMap<NodeId, Introduced>,
+    /// Peers whose configuration names this server with this disk, or as a learner.
+    listed_by: BTreeSet<NodeId>,
+    /// Who says that this server was removed, and by the configuration at which index.
+    removed_by: Option<(NodeId, LogIndex)>,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduced {
+    /// Its data directory's.
+    pub incarnation: Incarnation,
+    /// `HOST:PORT` at which it is reached; empty where it does not know.
+    pub address: String,
+    /// Whether it is known by another disk than the one it shows.
+    pub(super) is_another_disk: bool,
 }
 
 /// Whether this server may take part.
@@ -67,7 +92,16 @@ impl Admission {
         } else {
             Standing::Waiting { witnesses: BTreeSet::new() }
         };
-        Admission { standing, peers, unanswered: BTreeMap::new(), refusals: BTreeMap::new() }
+        Admission {
+            standing,
+            peers,
+            unanswered: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            introduced: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            listed_by: BTreeSet::new(),
+            removed_by: None,
+        }
     }
 
     /// Whether this server may vote, stand and acknowledge.
@@ -88,10 +122,30 @@ impl Admission {
         &self.refusals
     }
 
-    /// The incarnation by which a peer is known.
+    /// The incarnation by which a peer is on record.
     #[must_use]
     pub fn known(&self, peer: &NodeId) -> Option<Incarnation> {
         self.peers.get(peer).copied()
+    }
+
+    /// Members of a later configuration than this server's, and where they are reached: to be spoken to as
+    /// members are.
+    pub fn guests(&self) -> impl Iterator<Item = (&NodeId, &Introduced)> {
+        self.guests.iter()
+    }
+
+    pub(super) fn introduced(&self) -> &BTreeMap<NodeId, Introduced> {
+        &self.introduced
+    }
+
+    /// Who says that this server was removed, and by the configuration at which index.
+    pub(super) fn removed_by(&self) -> Option<&(NodeId, LogIndex)> {
+        self.removed_by.as_ref()
+    }
+
+    /// A leader speaks to this server: it is a member.
+    pub(super) fn spoken_to(&mut self) {
+        self.removed_by = None;
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -134,6 +188,7 @@ impl Refusal {
             Unwelcome::OtherMembers { theirs, yours } => {
                 Refusal::There(Unwelcome::OtherMembers { theirs: yours, yours: theirs })
             }
+            Unwelcome::Removed { index } => Refusal::There(Unwelcome::Removed { index }),
         }
     }
 }
@@ -155,51 +210,143 @@ impl Consensus {
             .map(|(peer, _)| peer.clone())
             .collect();
         for peer in due {
-            let members = self.configuration().voters().cloned().collect();
-            self.send(&peer, Message::Hello(Hello { cluster_id: self.cluster_id, members }));
+            let hello = self.introduction();
+            self.send(&peer, Message::Hello(hello));
             self.admission.unanswered.insert(peer, now + REPEAT);
+        }
+    }
+
+    fn introduction(&self) -> Hello {
+        let members = self.configuration().members().map(|(id, _)| id.clone());
+        Hello {
+            cluster_id: self.cluster_id,
+            members: if self.is_waiting_to_be_added() { Vec::new() } else { members.collect() },
+            configuration_index: self.configurations.index(),
+            address: self.address.clone(),
+            is_wiped: matches!(self.admission.standing, Standing::Wiped { .. }),
+        }
+    }
+
+    /// The incarnation by which a member takes part: as the configuration says, else as is on record. A learner
+    /// of whose disk the configuration does not say anything yet takes no part. One that leaves is a member
+    /// until the configuration without it is known to be committed: it may be the leader that commits it.
+    fn known_incarnation(&self, peer: &NodeId) -> Option<Incarnation> {
+        let (_, committed) = self.configurations.at(self.commit_index);
+        let member = self.configuration().member(peer).or_else(|| committed.member(peer))?;
+        match member.role {
+            MemberRole::Learner => member.incarnation,
+            _ => member.incarnation.or_else(|| self.admission.peers.get(peer).copied()),
         }
     }
 
     /// Whether a message other than an introduction may be listened to. If not, the peer is told why.
     pub(crate) fn is_acquainted(&mut self, from: &NodeId, shown: Incarnation) -> bool {
-        match self.admission.peers.get(from) {
-            Some(&known) if known == shown || seeded::is(Bug::WipedMemberVotes) => {
-                self.admission.is_admitted()
+        let guest = || self.admission.guests.get(from).map(|guest| guest.incarnation);
+        match self.known_incarnation(from).or_else(guest) {
+            Some(known) if known == shown || seeded::is(Bug::WipedMemberVotes) => {
+                self.admission.is_admitted() || self.admission.listed_by.contains(from)
             }
-            Some(&known) => {
+            Some(known) => {
                 self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
                 false
             }
-            // Its introduction has not come yet, or was refused.
-            None => false,
+            None if seeded::is(Bug::RemovedHeard) => self.admission.peers.get(from) == Some(&shown),
+            None => {
+                let index = self.configurations.index();
+                if index > LogIndex::ZERO && !self.configuration().contains(from) {
+                    self.send(from, Message::Unwelcome(Unwelcome::Removed { index }));
+                }
+                // Else its introduction has not come yet, or was refused.
+                false
+            }
         }
     }
 
     /// A peer introduces itself. It is welcomed once the record of it is durable: the answer waits in the
     /// outbox for that.
-    pub(crate) fn handle_hello(&mut self, from: &NodeId, shown: Incarnation, hello: &Hello) {
+    pub(crate) fn handle_hello(&mut self, from: &NodeId, shown: Incarnation, hello: Hello) {
         if let (Some(theirs), Some(yours)) = (self.cluster_id, hello.cluster_id)
             && theirs != yours
         {
             return self.refuse(from, Unwelcome::OtherCluster { theirs, yours });
         }
-        if !self.configuration().voters().eq(hello.members.iter()) {
-            let (theirs, yours) = (listed(self.configuration().voters()), listed(&hello.members));
+        if self.configuration().contains(from) {
+            self.member_introduced(from, shown, hello);
+        } else {
+            self.stranger_introduced(from, shown, hello);
+        }
+    }
+
+    fn member_introduced(&mut self, from: &NodeId, shown: Incarnation, hello: Hello) {
+        // Before the first change both were started with what they say; later the log says it.
+        let is_first = self.configurations.index().max(hello.configuration_index) <= LogIndex(1);
+        let ours = || self.configuration().members().map(|(id, _)| id);
+        if is_first
+            && !hello.members.is_empty()
+            && !self.is_waiting_to_be_added()
+            && !ours().eq(&hello.members)
+        {
+            let (theirs, yours) = (listed(ours()), listed(&hello.members));
             return self.refuse(from, Unwelcome::OtherMembers { theirs, yours });
         }
-        match self.admission.peers.get(from) {
-            Some(&known) if known != shown && !seeded::is(Bug::WipedMemberVotes) => {
-                return self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
-            }
-            Some(_) => {}
-            None => {
-                self.admission.peers.insert(from.clone(), shown);
-                self.records.push(Record::Peer { node_id: from.clone(), incarnation: shown });
-            }
+        let known = self.known_incarnation(from);
+        let differs = known.is_some_and(|known| known != shown) && !seeded::is(Bug::WipedMemberVotes);
+        let member = self.configuration().member(from).cloned().unwrap_or_default();
+        let (address, is_another_disk) = (hello.address, differs || hello.is_wiped);
+        let introduced = Introduced { incarnation: shown, address, is_another_disk };
+        self.admission.introduced.insert(from.clone(), introduced);
+        if let Some(known) = known.filter(|_| differs) {
+            return self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
         }
-        self.admission.refusals.remove(from);
-        self.send(from, Message::Welcome { known: shown });
+        let by = match member.role {
+            _ if member.incarnation.is_some() => KnownBy::Configuration,
+            // The leader puts its incarnation in the configuration first.
+            MemberRole::Learner => return,
+            MemberRole::Voter | MemberRole::Leaving => {
+                if !self.admission.peers.contains_key(from) {
+                    self.admission.peers.insert(from.clone(), shown);
+                    self.records.push(Record::Peer { node_id: from.clone(), incarnation: shown });
+                }
+                KnownBy::Record
+            }
+        };
+        self.welcome(from, shown, by);
+    }
+
+    fn welcome(&mut self, peer: &NodeId, known: Incarnation, by: KnownBy) {
+        self.admission.refusals.remove(peer);
+        self.send(peer, Message::Welcome { known, by });
+    }
+
+    /// A server that is no member here: one of us has a configuration that the other has not.
+    fn stranger_introduced(&mut self, from: &NodeId, shown: Incarnation, hello: Hello) {
+        let (ours, theirs) = (self.configurations.index(), hello.configuration_index);
+        let is_member_there = hello.members.contains(from);
+        let is_later = theirs > LogIndex::ZERO && theirs >= ours && hello.cluster_id.is_some();
+        if is_later && is_member_there && hello.members.contains(&self.id) {
+            let guests = &mut self.admission.guests;
+            if guests.len() < Configuration::MAX_MEMBERS || guests.contains_key(from) {
+                let (address, is_another_disk) = (hello.address, hello.is_wiped);
+                guests.insert(from.clone(), Introduced { incarnation: shown, address, is_another_disk });
+                self.welcome(from, shown, KnownBy::Introduction);
+            }
+        } else if is_later && theirs > ours && is_member_there && !self.is_waiting_to_be_added() {
+            self.told_of_removal(from, theirs);
+        } else if is_member_there && theirs < ours {
+            self.send(from, Message::Unwelcome(Unwelcome::Removed { index: ours }));
+        }
+        // Else it waits to be added, or knows that it was removed.
+    }
+
+    /// A peer has a later configuration, without this server.
+    fn told_of_removal(&mut self, peer: &NodeId, index: LogIndex) {
+        let known = self.admission.removed_by.as_ref().map_or(self.configurations.index(), |(_, at)| *at);
+        if index <= known || matches!(self.role, RoleState::Leader(_)) {
+            return;
+        }
+        if self.admission.removed_by.replace((peer.clone(), index)).is_none() {
+            self.notify(Notice::Removed { peer: peer.clone() });
+        }
     }
 
     fn refuse(&mut self, peer: &NodeId, reason: Unwelcome) {
@@ -216,13 +363,20 @@ impl Consensus {
     }
 
     /// A peer has a durable record of us, or of the directory that was here before.
-    pub(crate) fn handle_welcome(&mut self, from: &NodeId, known: Incarnation) {
+    pub(crate) fn handle_welcome(&mut self, from: &NodeId, known: Incarnation, by: KnownBy) {
         if known != self.incarnation {
             return;
         }
         self.admission.unanswered.remove(from);
         self.admission.refusals.remove(from);
-        if let Standing::Waiting { witnesses } = &mut self.admission.standing {
+        if by == KnownBy::Configuration {
+            self.admission.listed_by.insert(from.clone());
+        } else {
+            self.admission.listed_by.remove(from);
+        }
+        if let Standing::Waiting { witnesses } = &mut self.admission.standing
+            && by == KnownBy::Record
+        {
             witnesses.insert(from.clone());
         }
         self.admit_if_witnessed();
@@ -231,16 +385,26 @@ impl Consensus {
     pub(super) fn admit_if_witnessed(&mut self) {
         if let Standing::Waiting { witnesses } = &self.admission.standing
             && witnesses.len() >= self.configuration().witnesses()
+            && self.configurations.index() == LogIndex::ZERO
+            && !self.is_waiting_to_be_added()
         {
-            self.admission.standing = Standing::Admitted;
-            self.records.push(Record::Admitted);
-            self.notify(Notice::Admitted);
-            self.reset_election_deadline();
+            self.admit();
         }
+    }
+
+    /// From now on this server takes part, and after a restart too.
+    pub(super) fn admit(&mut self) {
+        self.admission.standing = Standing::Admitted;
+        self.records.push(Record::Admitted);
+        self.notify(Notice::Admitted);
+        self.reset_election_deadline();
     }
 
     /// A peer refuses us.
     pub(crate) fn handle_unwelcome(&mut self, from: &NodeId, reason: Unwelcome) {
+        if let Unwelcome::Removed { index } = reason {
+            return self.told_of_removal(from, index);
+        }
         let known = match &reason {
             Unwelcome::OtherIncarnation { known, shown } if *shown == self.incarnation => Some(*known),
             _ => None,

@@ -139,6 +139,12 @@ impl Configuration {
         !self.outgoing.is_empty()
     }
 
+    /// Whether this server votes, after the change that may be under way too.
+    #[must_use]
+    pub fn is_voter(&self, id: &NodeId) -> bool {
+        self.members.get(id).is_some_and(|member| member.role == MemberRole::Voter)
+    }
+
     /// Whether this server's vote and copies count, for the incoming voters or the outgoing ones.
     #[must_use]
     pub fn votes(&self, id: &NodeId) -> bool {

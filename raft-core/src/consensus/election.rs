@@ -1,6 +1,7 @@
 //! Elections: when a server stands, and how it wins (paper §5.2, dissertation §9.6).
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use rand_chacha::rand_core::Rng;
@@ -26,8 +27,11 @@ impl Consensus {
     /// No leader was heard in time.
     pub(super) fn election_timeout(&mut self) {
         self.reset_election_deadline();
-        if !self.admission.is_admitted() || self.disk.is_hung() {
+        if self.disk.is_hung() {
             return;
+        }
+        if !self.may_stand() {
+            return self.lose_the_leader();
         }
         if let RoleState::PreCandidate(votes) | RoleState::Candidate(votes) = &mut self.role {
             self.last_refusals = core::mem::take(&mut votes.refused);
@@ -44,7 +48,19 @@ impl Consensus {
         }
     }
 
-    /// Becomes a pre-candidate or candidate and asks everyone.
+    /// A server that may not stand waits for the next leader to speak.
+    fn lose_the_leader(&mut self) {
+        self.leader_heard = None;
+        match &mut self.role {
+            RoleState::Follower(following) => following.leader = None,
+            RoleState::Leader(_) => {}
+            RoleState::PreCandidate(_) | RoleState::Candidate(_) => {
+                self.adopt_term(self.term(), None, "it is no voter any more");
+            }
+        }
+    }
+
+    /// Becomes a pre-candidate or candidate and asks every voter.
     pub(super) fn stand(&mut self, role: Role, transfer: bool) {
         let votes = Votes { granted: [self.id.clone()].into(), refused: BTreeMap::new(), transfer };
         let term = self.term().next();
@@ -70,7 +86,9 @@ impl Consensus {
             pre_vote: role == Role::PreCandidate,
             transfer,
         };
-        for peer in self.others() {
+        let voters: Vec<NodeId> =
+            self.others().into_iter().filter(|id| self.configuration().votes(id)).collect();
+        for peer in voters {
             self.send(&peer, Message::RequestVote(request.clone()));
         }
         self.count_votes();
@@ -128,8 +146,7 @@ impl Consensus {
             self.hard_state_changed = true;
             self.leader_heard = None;
         }
-        let was = self.role();
-        if was != Role::Follower {
+        if !matches!(self.role, RoleState::Follower(_)) {
             self.notify(Notice::RoleChanged { role: Role::Follower, term, reason });
             self.reset_election_deadline();
         }
@@ -141,6 +158,18 @@ impl Consensus {
         }
     }
 
+    /// How many voters stand before this one, once `leader` is gone: those of higher priority, and of the same
+    /// one those with a lower id.
+    fn rank_without(&self, leader: &NodeId) -> usize {
+        let current = self.configuration();
+        let place = |id: &NodeId| {
+            let priority = current.member(id).map_or(0, |member| member.priority);
+            (core::cmp::Reverse(priority), id.clone())
+        };
+        let own = place(&self.id);
+        current.voters().filter(|id| *id != leader && place(id) < own).count()
+    }
+
     /// A stream with a peer ended. A leader whose process died will not speak again: its followers need
     /// not wait the timeout out. Safety does not rest on this: standing early is always allowed.
     pub(crate) fn peer_disconnected(&mut self, peer: &NodeId, process_died: bool) {
@@ -149,8 +178,7 @@ impl Consensus {
         if !process_died || self.leader() != Some(peer) {
             return;
         }
-        let rank = self.configuration().voters().filter(|id| *id != peer).position(|id| *id == self.id);
-        let wait = STAGGER * u32::try_from(rank.unwrap_or(0)).unwrap_or(0);
+        let wait = STAGGER * u32::try_from(self.rank_without(peer)).unwrap_or(0);
         self.leader_heard = None;
         if let RoleState::Follower(following) = &mut self.role {
             following.leader = None;

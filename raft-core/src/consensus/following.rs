@@ -32,6 +32,7 @@ impl Consensus {
             self.adopt_term(append.term.max(self.term()), Some(from), "a leader was heard");
         }
         self.leader_heard = Some(self.now);
+        self.admission.spoken_to();
         self.reset_election_deadline();
         let before = self.log.term_at(append.prev_log_index);
         let is_match =

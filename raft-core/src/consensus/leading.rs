@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::membership::Changes;
 use super::progress::{Pace, Progress};
 use super::transfer::Transfer;
 use super::{Consensus, RoleState};
@@ -28,6 +29,7 @@ pub struct Leadership {
     /// The latest round begun.
     pub(crate) round: Round,
     pub(crate) transfer: Option<Transfer>,
+    pub(crate) changes: Changes,
 }
 
 impl Leadership {
@@ -58,7 +60,8 @@ impl Consensus {
         let last = self.log.last_index();
         let progress = self.others().into_iter().map(|id| (id, Progress::new(last, self.now))).collect();
         let (round, term_start) = (Round::default(), last.next());
-        self.role = RoleState::Leader(Leadership { progress, term_start, round, transfer: None });
+        let changes = Changes::new(self.now);
+        self.role = RoleState::Leader(Leadership { progress, term_start, round, transfer: None, changes });
         self.eager_until = None;
         self.last_refusals.clear();
         self.notify(Notice::RoleChanged {

@@ -5,6 +5,8 @@
 //! | [`timing`] | how long is waited for what | paper §5.6, §9.3 |
 //! | [`configuration`] | who belongs to it, who votes, what a majority is | paper §5.1, §6 |
 //! | `history` | which configuration is in force | paper §6 |
+//! | `change` | what may be changed, and through which configurations? | paper §6, dissertation §4.3 |
+//! | `membership` | how does a leader carry a change through? | paper §6, dissertation §4.2 |
 //! | [`entry_log`] | what the log holds and how much of it is durable | paper §5.3 |
 //! | `admission` | may a server with a new disk vote? | paper §5.2 (votes are durable) |
 //! | `election` | when and how does a server stand? | paper §5.2, dissertation §9.6 |
@@ -25,6 +27,7 @@
 //! send entries while it writes them.
 
 mod admission;
+mod change;
 mod checkpoint;
 mod commit;
 pub mod configuration;
@@ -34,6 +37,7 @@ mod following;
 pub(crate) mod history;
 mod invariants;
 mod leading;
+mod membership;
 #[cfg(feature = "model")]
 pub(crate) mod model;
 pub mod progress;
@@ -43,16 +47,19 @@ mod transfer;
 mod voting;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-pub use admission::{Admission, Refusal, Standing};
+pub use admission::{Admission, Introduced, Refusal, Standing};
+pub use change::{Change, ChangeRefused, ChangeState};
 pub use configuration::{Configuration, Member, MemberRole, Promotion};
 pub use entry_log::EntryLog;
 use history::History;
 pub use leading::Leadership;
+pub use membership::Removed;
 use serde::{Deserialize, Serialize};
 pub use timing::{InvalidTiming, Timing};
 
@@ -151,6 +158,8 @@ pub struct Consensus {
     pub(crate) last_refusals: BTreeMap<NodeId, VoteRefusal>,
     pub(crate) admission: Admission,
     pub(crate) connected: BTreeSet<NodeId>,
+    /// Where the others reach this server, as it was started; empty where it was not told.
+    address: String,
     /// While it hangs, this server neither stands nor votes: it could store neither.
     pub(crate) disk: DiskHealth,
     outbox: Vec<(NodeId, Message)>,
@@ -172,6 +181,8 @@ impl Consensus {
             start.commit_index <= start.log.last_index() || seeded::is(Bug::CommitIndexAheadOfLog),
             "the commit hint is clamped to the log"
         );
+        let own = start.configuration.member(&start.id);
+        let address = own.map(|member| member.address.clone()).unwrap_or_default();
         let mut configurations = History::new(start.configuration);
         start
             .log
@@ -197,6 +208,7 @@ impl Consensus {
             eager_until: None,
             last_refusals: BTreeMap::new(),
             connected: BTreeSet::new(),
+            address,
             disk: DiskHealth::Well,
             outbox: Vec::new(),
             notices: Vec::new(),
@@ -232,11 +244,17 @@ impl Consensus {
     #[must_use]
     pub fn role(&self) -> Role {
         match self.role {
+            RoleState::Follower(_) if self.is_learner() => Role::Learner,
             RoleState::Follower(_) => Role::Follower,
             RoleState::PreCandidate(_) => Role::PreCandidate,
             RoleState::Candidate(_) => Role::Candidate,
             RoleState::Leader(_) => Role::Leader,
         }
+    }
+
+    /// Whether this server gets the log without a vote.
+    fn is_learner(&self) -> bool {
+        self.configuration().member(&self.id).is_some_and(|member| member.role == MemberRole::Learner)
     }
 
     /// The leader of the current term, if known.
@@ -347,8 +365,12 @@ impl Consensus {
 
     /// Sends what has accumulated: entries and heartbeats of a leader, the answer of a follower.
     pub(crate) fn flush(&mut self) {
+        self.admit_if_named();
         match self.role {
-            RoleState::Leader(_) => self.replicate(),
+            RoleState::Leader(_) => {
+                self.drive_changes();
+                self.replicate();
+            }
             RoleState::Follower(_) => self.report_to_leader(),
             RoleState::PreCandidate(_) | RoleState::Candidate(_) => {}
         }
@@ -411,6 +433,9 @@ impl Consensus {
     /// Who belongs to the cluster: the latest configuration in the log, committed or not (paper §6).
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
+        if seeded::is(Bug::ConfigurationAtCommit) {
+            return self.configurations.at(self.commit_index).1;
+        }
         self.configurations.current()
     }
 

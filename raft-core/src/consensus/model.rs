@@ -57,6 +57,7 @@ impl Consensus {
             last_refusals: _,
             admission,
             connected,
+            address: _,
             disk,
             outbox,
             notices: _,
@@ -99,9 +100,10 @@ fn project_votes(votes: &Votes, names: Names<'_>) -> (u64, bool) {
     (project_names(granted, names), *transfer)
 }
 
-/// Whether a follower has answered yet only decides to whom leadership is handed over.
+/// Whether a follower has answered yet only decides to whom leadership is handed over. Changes of the members
+/// are not modelled: what a leader keeps in mind of them stays as it began.
 fn project_leadership(leadership: &Leadership, names: Names<'_>, mut out: &mut dyn Hasher) {
-    let Leadership { progress, term_start, round, transfer } = leadership;
+    let Leadership { progress, term_start, round, transfer, changes: _ } = leadership;
     (3u8, term_start, round, transfer.is_some()).hash(&mut out);
     let mut of_peers: alloc::vec::Vec<_> = progress
         .iter()

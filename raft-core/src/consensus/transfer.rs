@@ -30,17 +30,23 @@ impl Consensus {
         if let Some(node_id) = to.filter(|to| !self.configuration().contains(to)).cloned() {
             return Err(TaskRefused::NoSuchMember { node_id });
         }
+        if let Some(node_id) = to.filter(|to| !self.configuration().is_voter(to)).cloned() {
+            return Err(TaskRefused::NotAVoter { node_id });
+        }
         let RoleState::Leader(leadership) = &mut self.role else { unreachable!("only a leader hands over") };
         if let Some(told) = leadership.transfer.as_mut().filter(|transfer| transfer.told) {
             told.deadline = deadline;
             return Ok(told.target.clone());
         }
-        let is_meant = |id: &NodeId| to.is_none_or(|to| to == id);
+        let current = self.configurations.current();
+        let is_meant = |id: &NodeId| to.is_none_or(|to| to == id) && current.is_voter(id);
         let there = leadership
             .progress
             .iter()
             .filter(|(id, progress)| is_meant(id) && self.connected.contains(*id) && progress.answered);
-        let best = there.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
+        let priority = |id: &NodeId| current.member(id).map_or(0, |member| member.priority);
+        let best = there.max_by_key(|(id, progress)| (progress.match_index, priority(id)));
+        let best = best.map(|(id, _)| id.clone());
         let Some(target) = best else {
             leadership.transfer = None;
             return Err(match to.cloned() {
@@ -64,7 +70,10 @@ impl Consensus {
             return;
         };
         let able = leadership.progress.iter().filter(|(id, progress)| {
-            self.connected.contains(*id) && progress.answered && progress.match_index >= stored
+            self.connected.contains(*id)
+                && progress.answered
+                && progress.match_index >= stored
+                && self.configuration().is_voter(id)
         });
         let best = able.max_by_key(|(_, progress)| progress.match_index).map(|(id, _)| id.clone());
         if let Some(best) = best {
@@ -93,7 +102,7 @@ impl Consensus {
 
     /// The leader asks this server to stand, at once and without a pre-vote.
     pub(super) fn handle_timeout_now(&mut self, from: &NodeId, term: Term) {
-        let is_able = self.role() == Role::Follower && !self.disk.is_hung();
+        let is_able = matches!(self.role, RoleState::Follower(_)) && self.may_stand() && !self.disk.is_hung();
         if term == self.term() && is_able && self.leader() == Some(from) {
             self.stand(Role::Candidate, true);
         }

@@ -67,7 +67,7 @@ impl Consensus {
         if !request.pre_vote
             && request.term == self.term()
             && let Some(candidate) = self.hard_state.voted_for.as_ref().filter(|voted_for| *voted_for != from)
-            && !(seeded::is(Bug::VoteTwice) && self.role() == Role::Follower)
+            && !(seeded::is(Bug::VoteTwice) && matches!(self.role, RoleState::Follower(_)))
         {
             return Some(VoteRefusal::VotedFor { candidate: candidate.clone() });
         }

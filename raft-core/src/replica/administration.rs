@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::clients::{Clients, Kind};
 use super::event::{Action, Refused, Reply, Role, Token};
+use super::membership::AwaitedChange;
 use super::{Origin, Replica};
+use crate::consensus::{Change, ChangeRefused};
 use crate::message::{Message, RequestId, TaskOutcome};
-use crate::types::{NodeId, Term, Time};
+use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Something to be done with the cluster by its leader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub enum Task {
         /// To this voter; where none is named, to the one that has most of the log.
         to: Option<NodeId>,
     },
+    /// Change the members. Done once the change is committed and nothing of it is still to come.
+    Change(Change),
 }
 
 impl Task {
@@ -32,6 +36,7 @@ impl Task {
     pub fn is_repeatable(&self) -> bool {
         match self {
             Task::Transfer { to } => to.is_some(),
+            Task::Change(_) => true,
         }
     }
 }
@@ -41,6 +46,7 @@ impl fmt::Display for Task {
         match self {
             Task::Transfer { to: Some(to) } => write!(f, "transfer to {to}"),
             Task::Transfer { to: None } => f.write_str("transfer"),
+            Task::Change(change) => write!(f, "{change}"),
         }
     }
 }
@@ -55,12 +61,18 @@ pub enum Administered {
         /// Its term.
         term: Term,
     },
+    /// The members are as was asked for.
+    Changed {
+        /// Where the configuration that says so stands in the log.
+        index: LogIndex,
+    },
 }
 
 impl fmt::Display for Administered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Administered::Transferred { leader, term } => write!(f, "{leader} leads term {term}"),
+            Administered::Changed { index } => write!(f, "the members are changed, at log index {index}"),
         }
     }
 }
@@ -71,6 +83,12 @@ pub enum TaskRefused {
     /// The cluster has no such member.
     #[error("{node_id} is not a member of this cluster")]
     NoSuchMember {
+        /// Who was named.
+        node_id: NodeId,
+    },
+    /// It has no vote, and so cannot lead.
+    #[error("{node_id} does not vote, and so cannot lead")]
+    NotAVoter {
         /// Who was named.
         node_id: NodeId,
     },
@@ -89,6 +107,9 @@ pub enum TaskRefused {
         /// To whom.
         to: NodeId,
     },
+    /// The members were not changed.
+    #[error(transparent)]
+    Change(ChangeRefused),
     /// The server did not take over within an election timeout (dissertation §3.10): the leader goes on.
     #[error("{node_id} did not take over within an election timeout: the leader goes on leading")]
     NotTakenOver {
@@ -130,6 +151,7 @@ pub(super) struct Administration {
     pub(super) forwarded: BTreeMap<RequestId, Forwarded>,
     pub(super) next_request: RequestId,
     pub(super) handover: Option<Handover>,
+    pub(super) changes: Vec<AwaitedChange>,
 }
 
 /// A task that is with the leader.
@@ -228,6 +250,7 @@ impl Replica {
     fn perform(&mut self, origin: Origin, task: &Task) {
         match task {
             Task::Transfer { to } => self.transfer(origin, to.clone()),
+            Task::Change(change) => self.change_members(origin, change.clone()),
         }
     }
 
@@ -286,7 +309,7 @@ impl Replica {
     }
 
     /// Tells whoever asked what became of a task.
-    fn task_ends(&mut self, origin: Origin, outcome: TaskOutcome) {
+    pub(super) fn task_ends(&mut self, origin: Origin, outcome: TaskOutcome) {
         match (origin, outcome) {
             (Origin::Peer { id, request }, outcome) => {
                 self.consensus.send(&id, Message::AdministerReply { request, outcome });
@@ -315,6 +338,11 @@ impl Replica {
             return self.park_task(token, task, Kind::Parked);
         }
         self.task_ends(Origin::Client(token), outcome);
+    }
+
+    /// A change is to be asked for again.
+    pub(super) fn park_change(&mut self, token: Token, task: Task) {
+        self.park_task(token, task, Kind::Uncertain);
     }
 
     fn park_task(&mut self, token: Token, task: Task, kind: Kind) {

@@ -274,6 +274,11 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A member says that this server was removed from the cluster: it stands for election no more.
+    Removed {
+        /// Who said so.
+        peer: NodeId,
+    },
     /// This server's state is not the others'. It cannot go on: `Failed` follows.
     Diverged(Divergence),
     /// The disk has not answered for an election timeout: this server does not lead, stand or vote until

@@ -15,6 +15,7 @@ mod disk_health;
 mod divergence;
 mod event;
 mod hash_chain;
+mod membership;
 #[cfg(feature = "model")]
 pub mod model;
 mod reads;
@@ -208,7 +209,7 @@ impl Replica {
         match event {
             Event::Tick => self.tick(),
             Event::Received { from, incarnation, message } => self.receive(&from, incarnation, message),
-            Event::Connected { peer } if self.is_peer(&peer) => {
+            Event::Connected { peer } if peer != self.consensus.id => {
                 self.forget_comparison_with(&peer);
                 self.consensus.peer_connected(&peer);
             }
@@ -247,6 +248,7 @@ impl Replica {
             self.apply_committed();
             self.settle_handover();
             self.start_aside();
+            self.settle_changes();
             self.finish_reads();
             self.finish_calls();
             self.release_messages();
@@ -292,13 +294,13 @@ impl Replica {
     }
 
     fn receive(&mut self, from: &NodeId, incarnation: Incarnation, message: Message) {
-        if !self.is_peer(from) || message.term().is_some_and(|term| term > Term::MAX) {
+        if *from == self.consensus.id || message.term().is_some_and(|term| term > Term::MAX) {
             return;
         }
         match message {
-            Message::Hello(hello) => self.consensus.handle_hello(from, incarnation, &hello),
+            Message::Hello(hello) => self.consensus.handle_hello(from, incarnation, hello),
             Message::Unwelcome(reason) => self.consensus.handle_unwelcome(from, reason),
-            Message::Welcome { known } => self.consensus.handle_welcome(from, known),
+            Message::Welcome { known, by } => self.consensus.handle_welcome(from, known, by),
             _ if !self.consensus.is_acquainted(from, incarnation) => {}
             Message::ReadIndex { request } => self.read_for_peer(from, request),
             Message::ReadIndexReply { request, index } => self.read_index_known(from, request, index),

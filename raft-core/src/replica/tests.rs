@@ -11,7 +11,7 @@ use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
 use crate::log::{LogOptions, create};
 use crate::message::{
-    AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, RequestId, RequestVote, Round,
+    AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, KnownBy, RequestId, RequestVote, Round,
     Unwelcome, VoteRefusal, VoteReply,
 };
 use crate::types::{Applied, StateHash};
@@ -198,12 +198,31 @@ fn the_numbers_of_requests_do_not_run_out() {
 }
 
 #[test]
-fn who_is_no_member_is_no_peer() {
+fn a_server_is_not_its_own_peer() {
     let mut replica = start(&MEMBERS, stored(&MEMBERS));
-    for stranger in ["n9", "n1"] {
-        let actions = happens(&mut replica, at(1), Event::Connected { peer: node(stranger) });
-        assert_eq!((actions, replica.consensus().connected().len()), (vec![], 0));
+    let actions = happens(&mut replica, at(1), Event::Connected { peer: node("n1") });
+    assert_eq!((actions, replica.consensus().connected().len()), (vec![], 0));
+}
+
+/// Nobody shows a later configuration here, so that whoever is not in this one is a stranger.
+#[test]
+fn who_is_no_member_is_not_listened_to() {
+    let mut replica = start(&MEMBERS, stored(&MEMBERS));
+    let hello = Message::Hello(Hello { members: vec![node("n1"), node("n9")], ..Hello::default() });
+    let vote = RequestVote {
+        term: Term(9),
+        last_log_index: LogIndex(9),
+        last_log_term: Term(9),
+        pre_vote: false,
+        transfer: false,
+    };
+    for message in
+        [hello, Message::Welcome { known: Incarnation(1), by: KnownBy::Record }, Message::RequestVote(vote)]
+    {
+        let from = Event::Received { from: node("n9"), incarnation: Incarnation(9), message };
+        assert_eq!(happens(&mut replica, at(1), from), vec![]);
     }
+    assert_eq!(replica.consensus().term(), Term(0));
 }
 
 /// No heartbeat waits until a long log is applied, and only the replica's own deadline reminds of the rest.
@@ -248,7 +267,7 @@ fn a_refusal_of_another_directory_is_not_of_this_one() {
 fn who_has_introduced_itself_is_known_by_its_incarnation() {
     let mut replica = start(&MEMBERS, Stored { peers: BTreeMap::new(), ..stored(&MEMBERS) });
     assert_eq!(replica.consensus().admission().known(&node("n2")), None);
-    let hello = Message::Hello(Hello { cluster_id: None, members: MEMBERS.map(node).to_vec() });
+    let hello = Message::Hello(Hello { members: MEMBERS.map(node).to_vec(), ..Hello::default() });
     let from_n2 = Event::Received { from: node("n2"), incarnation: Incarnation(5), message: hello };
     happens(&mut replica, at(1), from_n2);
     assert_eq!(replica.consensus().admission().known(&node("n2")), Some(Incarnation(5)));
@@ -387,7 +406,11 @@ fn read_indexes(actions: &[Action]) -> Vec<RequestId> {
 fn a_follower_asks_again_where_its_leader_cannot_tell_or_is_silent() {
     let mut replica = following();
     happens(&mut replica, at(2), Event::Connected { peer: node("n2") });
-    happens(&mut replica, at(2), received("n2", Message::Welcome { known: Incarnation(1) }));
+    happens(
+        &mut replica,
+        at(2),
+        received("n2", Message::Welcome { known: Incarnation(1), by: KnownBy::Record }),
+    );
     happens(&mut replica, at(101), Event::Tick);
     let asked = read_indexes(&happens(&mut replica, at(101), query(1, at(900))));
     assert_eq!(asked.len(), 1);
@@ -503,7 +526,11 @@ fn forwards(actions: &[Action]) -> Vec<RequestId> {
 fn a_write_is_handed_on_again_where_its_leader_does_not_lead() {
     let mut replica = following();
     happens(&mut replica, at(2), Event::Connected { peer: node("n2") });
-    happens(&mut replica, at(2), received("n2", Message::Welcome { known: Incarnation(1) }));
+    happens(
+        &mut replica,
+        at(2),
+        received("n2", Message::Welcome { known: Incarnation(1), by: KnownBy::Record }),
+    );
     happens(&mut replica, at(101), Event::Tick);
     let asked = forwards(&happens(&mut replica, at(101), propose(1, at(900))));
     assert_eq!(asked.len(), 1);

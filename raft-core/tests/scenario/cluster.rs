@@ -20,8 +20,10 @@ use super::network::{Network, Packet};
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
-    /// Who votes, as it was told.
+    /// The members, as it was told; none where it waits to be added.
     pub(crate) members: Vec<NodeId>,
+    /// Where it says that it is reached; empty where it does not say.
+    pub(crate) address: String,
     pub(crate) disk: Disk,
     /// Whether the disk answers at once.
     pub(crate) disk_answers: bool,
@@ -30,6 +32,22 @@ pub(crate) struct Node {
     pub(crate) memory: Memory,
     /// Which process this is, from 1.
     pub(crate) life: u64,
+}
+
+impl Node {
+    fn new(id: NodeId, incarnation: Incarnation, members: Vec<NodeId>) -> Node {
+        Node {
+            id,
+            incarnation,
+            members,
+            address: String::new(),
+            disk: Disk::default(),
+            disk_answers: true,
+            replica: None,
+            memory: Memory::default(),
+            life: 0,
+        }
+    }
 }
 
 /// Something a story tells.
@@ -60,23 +78,13 @@ impl Cluster {
             now: Time::ZERO,
             nodes: BTreeMap::new(),
             network: Network::default(),
-            invariants: Invariants::new(members.len()),
+            invariants: Invariants::default(),
             happenings: Vec::new(),
             dice: Dice::new(seed),
             next_token: 0,
         };
         for (i, id) in (1..).zip(members) {
-            let node = Node {
-                id: id.clone(),
-                incarnation: Incarnation(i),
-                members: members.to_vec(),
-                disk: Disk::default(),
-                disk_answers: true,
-                replica: None,
-                memory: Memory::default(),
-                life: 0,
-            };
-            cluster.nodes.insert(id.clone(), node);
+            cluster.nodes.insert(id.clone(), Node::new(id.clone(), Incarnation(i), members.to_vec()));
         }
         cluster
     }
@@ -96,6 +104,17 @@ impl Cluster {
             node.disk.apply_all(&writer.append(&records).1);
         }
         cluster
+    }
+
+    /// A server with an empty disk that waits to be added, in touch with all others.
+    pub(crate) fn join(&mut self, id: &NodeId) {
+        let others = self.ids();
+        let incarnation = Incarnation(others.len() as u64 + 0x10);
+        self.nodes.insert(id.clone(), Node::new(id.clone(), incarnation, Vec::new()));
+        self.start(id);
+        for other in others.iter().filter(|other| *other != id) {
+            self.connect(id, other);
+        }
     }
 
     pub(crate) fn ids(&self) -> Vec<NodeId> {
@@ -123,7 +142,14 @@ impl Cluster {
     pub(crate) fn start(&mut self, id: &NodeId) {
         let now = self.now;
         let node = self.node(id);
-        let configuration = Configuration::new(node.members.iter().cloned());
+        let configuration = match &node.members[..] {
+            [] => Configuration::waiting(id.clone(), format!("{id}:1")),
+            members => {
+                let address =
+                    |member: &NodeId| if member == id { node.address.clone() } else { String::new() };
+                Configuration::with_addresses(members.iter().map(|member| (member.clone(), address(member))))
+            }
+        };
         assert!(node.replica.is_none(), "{id} is running");
         let stored = match node.disk.durable(id) {
             Some(recovered) => {

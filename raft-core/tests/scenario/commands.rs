@@ -17,7 +17,7 @@
 //! | `disk n1 waits`, `disk n1 answers`, `sync n1`, `fail n1` | the disk |
 //! | `flip n1 x` | a bit of the value of x turns over in memory |
 //! | `crash n1`, `crash n1 torn`, `wipe n1` | a power failure, in the midst of a write, that takes the disk |
-//! | `kill n1`, `restart n1`, `restart n1 members=n1,n2` | a process that dies; one that starts |
+//! | `kill n1`, `restart n1`, with `members=n1,n2`, `address=h:1` | a process that dies; one that starts |
 //! | `put n1 x=1`, `delete n1 x`, `open n1 session=c`, `get n1 x`, `get n1 x stale` | clients |
 //! | `transfer n1`, `transfer n1 n2`, with `within=1s` | an operator asks n1 for another leader |
 //! | `stop n1 within=1s` | a clean stop |
@@ -28,6 +28,7 @@
 //! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
 //! | `compared n1` | prints what a leader knows of its followers' states |
+//! | `new`, `change`, `members` | see `members.rs` |
 //! | `votes n1` | prints who would vote for it, and who refused last time and why |
 //!
 //! Writes take `key=` or `session= number= below=`, and `within=` and `times=`. `quietly` before a command
@@ -47,6 +48,7 @@ use raft_core::types::{Applied, ClusterId, HardState, LogIndex, NodeId, Term};
 
 use super::cluster::{Cluster, Happening};
 use super::disk::Unanswered;
+use super::members;
 use super::network::Packet;
 use super::show;
 
@@ -59,12 +61,12 @@ pub(crate) struct Story {
     quiet: bool,
 }
 
-type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), String>;
 
 /// A command's words: in order, and by name.
-struct Words<'a> {
-    plain: Vec<&'a str>,
-    named: BTreeMap<&'a str, &'a str>,
+pub(crate) struct Words<'a> {
+    pub(crate) plain: Vec<&'a str>,
+    pub(crate) named: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Words<'a> {
@@ -74,11 +76,11 @@ impl<'a> Words<'a> {
         Words { plain, named: named.into_iter().filter_map(|word| word.split_once('=')).collect() }
     }
 
-    fn at(&self, at: usize) -> Result<&'a str, String> {
+    pub(crate) fn at(&self, at: usize) -> Result<&'a str, String> {
         self.plain.get(at).copied().ok_or_else(|| "a word is missing".to_owned())
     }
 
-    fn node(&self, at: usize) -> Result<NodeId, String> {
+    pub(crate) fn node(&self, at: usize) -> Result<NodeId, String> {
         NodeId::new(self.at(at)?).map_err(|error| error.to_string())
     }
 
@@ -101,11 +103,11 @@ impl<'a> Words<'a> {
     }
 }
 
-fn number(text: &str) -> Result<u64, String> {
+pub(crate) fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{text:?} is no number"))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(ms), _) => Ok(Duration::from_millis(number(ms)?)),
         (None, Some(s)) => Ok(Duration::from_secs(number(s)?)),
@@ -156,6 +158,7 @@ impl Story {
             "disk" if words.plain.len() > 2 => self.server(&words),
             "put" | "delete" | "open" => self.write(line, &words),
             "get" | "transfer" | "stop" | "call" | "forge" => self.ask(line, &words),
+            "new" | "change" => self.membership(line, &words),
             _ => self.look(&words),
         }
     }
@@ -169,7 +172,7 @@ impl Story {
         if self.quiet { Vec::new() } else { lines }
     }
 
-    fn cluster(&mut self) -> Result<&mut Cluster, String> {
+    pub(crate) fn cluster(&mut self) -> Result<&mut Cluster, String> {
         self.cluster.as_mut().ok_or_else(|| "begin with `cluster`".to_owned())
     }
 
@@ -336,6 +339,9 @@ impl Story {
                     cluster.node(&id).members =
                         members.split(',').map(|m| NodeId::new(m).expect("valid")).collect();
                 }
+                if let Some(address) = words.named.get("address") {
+                    (*address).clone_into(&mut cluster.node(&id).address);
+                }
                 cluster.restart(&id);
             }
             _ => {
@@ -348,7 +354,7 @@ impl Story {
         Ok(())
     }
 
-    fn request(&mut self, text: &str) -> Result<Token, String> {
+    pub(crate) fn request(&mut self, text: &str) -> Result<Token, String> {
         let token = self.cluster()?.token();
         let mut words = text.split_whitespace();
         let verb = words.next().unwrap_or_default();
@@ -508,6 +514,7 @@ impl Story {
                     },
                     (_, None) => format!("{id} is down"),
                     ("state", Some(replica)) => format!("{id} {}", show::state(replica)),
+                    ("members", Some(replica)) => format!("{id} {}", members::of(replica)),
                     ("compared", Some(replica)) => format!("{id} {}", show::compared(replica)),
                     ("votes", Some(replica)) => format!("{id} {}", show::votes(replica)),
                     ("log" | "terms", Some(replica)) => {

@@ -10,6 +10,7 @@ pub(crate) mod invariants;
 #[path = "../../../raft-sim/src/machine.rs"]
 #[allow(dead_code, reason = "the simulator asks it for more")]
 pub(crate) mod machine;
+pub(crate) mod members;
 pub(crate) mod network;
 pub(crate) mod paper;
 pub(crate) mod random;

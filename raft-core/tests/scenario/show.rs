@@ -7,7 +7,8 @@ use raft_core::entry::{Command, Entry, Payload, Sequence};
 use raft_core::kv;
 use raft_core::log::Recovered;
 use raft_core::message::{
-    AppendEntries, AppendResult, ForwardOutcome, Message, RequestVote, TaskOutcome, VoteRefusal, VoteReply,
+    AppendEntries, AppendResult, ForwardOutcome, KnownBy, Message, RequestVote, TaskOutcome, VoteRefusal,
+    VoteReply,
 };
 use raft_core::replica::{CallReply, CommandResult, Notice, Outcome, Replica, Reply, Role, Token};
 use raft_core::types::{LogIndex, NodeId};
@@ -40,9 +41,13 @@ pub(crate) fn message(message: &Message) -> String {
         Message::Hello(hello) => {
             let members: Vec<&str> = hello.members.iter().map(NodeId::as_str).collect();
             let cluster = if hello.cluster_id.is_some() { " cluster=known" } else { "" };
-            format!("Hello members={}{cluster}", members.join(","))
+            let (index, wiped) = (hello.configuration_index, if hello.is_wiped { " wiped" } else { "" });
+            let at = if index > LogIndex(1) { format!(" at={index}") } else { String::new() };
+            format!("Hello members={}{at}{cluster}{wiped}", members.join(","))
         }
-        Message::Welcome { .. } => "Welcome".into(),
+        Message::Welcome { by: KnownBy::Record, .. } => "Welcome".into(),
+        Message::Welcome { by: KnownBy::Configuration, .. } => "Welcome, as the configuration says".into(),
+        Message::Welcome { by: KnownBy::Introduction, .. } => "Welcome, whoever it is".into(),
         Message::Unwelcome(reason) => format!("Unwelcome: {reason}"),
         Message::RequestVote(request) => request_vote(request),
         Message::VoteReply(reply) => vote_reply(reply),
@@ -247,6 +252,7 @@ fn notice(notice: &Notice) -> String {
         Notice::Following { leader, term } => format!("follows {leader} in term {term}"),
         Notice::Admitted => "is admitted: it may vote".into(),
         Notice::Wiped { peer, .. } => format!("learns from {peer} that its disk was wiped"),
+        Notice::Removed { peer } => format!("hears from {peer} that it was removed"),
         Notice::Unwelcome { peer, reason } => {
             format!("and {peer} have nothing to do with each other: {reason}")
         }

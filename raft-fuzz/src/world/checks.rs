@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use raft_core::entry::{Entry, Payload, Sequence};
 use raft_core::log::{Recovered, Recovery, recover};
-use raft_core::message::{AppendResult, Message};
+use raft_core::message::{AppendResult, KnownBy, Message};
 use raft_core::replica::{CallReply, Replica};
 use raft_core::types::{LogIndex, NodeId, Term};
 
@@ -93,7 +93,7 @@ impl Checks {
         let voted =
             |in_term: Term, who: &NodeId| term > in_term || (term == in_term && voted_for == Some(who));
         match message {
-            Message::Welcome { known } => {
+            Message::Welcome { known, by: KnownBy::Record } => {
                 assert_eq!(stored.peers.get(to), Some(known), "welcomed before it is noted");
             }
             Message::RequestVote(request) if !request.pre_vote => {

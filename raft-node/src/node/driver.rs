@@ -274,6 +274,9 @@ impl Driver {
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
             }
+            Notice::Removed { peer } => {
+                tracing::warn!(%peer, "this node was removed from the cluster, and may be stopped")
+            }
             Notice::Diverged(divergence) => {
                 let advice = explain::DIVERGED_ADVICE;
                 tracing::error!("this node's state is not the others': {divergence}. {advice}");

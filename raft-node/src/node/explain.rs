@@ -1,6 +1,6 @@
 //! Why there is no leader, or what else is amiss, and what would help.
 
-use raft_core::consensus::{Refusal, Standing};
+use raft_core::consensus::{Refusal, Removed, Standing};
 use raft_core::message::{Unwelcome, VoteRefusal};
 use raft_core::replica::{DiskHealth, Replica, Role};
 use raft_core::types::{LogIndex, NodeId, Time};
@@ -12,8 +12,9 @@ use crate::transport::LinkStates;
 
 /// What the operator of a wiped member can do.
 pub(super) const WIPED_ADVICE: &str = "It must not vote: it could vote twice and undo what was acknowledged. \
-    The other members go on without it. Stop this node, put its original data directory back and start it \
-    again; if that is lost for good, leave this member stopped until it can be replaced by a new one";
+    Nothing needs to be done while a majority of the voters runs besides it: the leader makes a learner of \
+    it, and it votes again once it has caught up. Where there is no such majority, put its original data \
+    directory back";
 
 /// What the operator of a node can do whose state is not the others'.
 pub(super) const DIVERGED_ADVICE: &str = "Start this node again: it rebuilds its state from its log, and \
@@ -39,6 +40,7 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
     }));
     reasons.extend(disk(&config.node_id, replica.disk_health(), now));
     reasons.extend(standing(config, replica));
+    reasons.extend(removed(config, replica));
     for peer in others(config) {
         reasons.extend(unreachable(config, peer, states));
         reasons
@@ -155,6 +157,24 @@ fn standing(config: &Config, replica: &Replica) -> Option<Reason> {
     Some(Reason { code, detail, node_id: Some(config.node_id.clone()), advice })
 }
 
+fn removed(config: &Config, replica: &Replica) -> Option<Reason> {
+    let detail = match replica.consensus().removed()? {
+        Removed::ByLog(index) => {
+            format!("This node was removed from the cluster, by the configuration at log index {index}")
+        }
+        Removed::ToldBy(peer, index) => format!(
+            "This node was removed from the cluster: {peer} has a configuration without it, at log index {index}"
+        ),
+    };
+    Some(Reason {
+        code: "removed",
+        detail,
+        node_id: Some(config.node_id.clone()),
+        advice: "Stop it: the others go on without it. To have it back, add it to the cluster again."
+            .to_owned(),
+    })
+}
+
 fn unreachable(config: &Config, peer: &NodeId, states: &LinkStates) -> Option<Reason> {
     let state = states.of(peer);
     let error = state.error.filter(|_| !state.connected)?;
@@ -180,6 +200,8 @@ fn unwelcome(peer: &NodeId, refusal: &Refusal) -> Option<Reason> {
             not belong here."
                 .to_owned()
         }
+        // What a server that was removed is told, it says of itself.
+        Refusal::There(Unwelcome::Removed { .. }) => return None,
         Refusal::There(Unwelcome::OtherMembers { .. }) => "Start all nodes with the same --peers.".to_owned(),
     };
     Some(Reason {
@@ -250,7 +272,7 @@ mod tests {
     use raft_core::entry::{Entry, Payload};
     use raft_core::kv::Store;
     use raft_core::log::{Identity, LogOptions, create};
-    use raft_core::message::{AppendEntries, Hello, Message, Round};
+    use raft_core::message::{AppendEntries, Hello, KnownBy, Message, Round};
     use raft_core::replica::{Action, Event, Options, Stored};
     use raft_core::types::{Applied, Incarnation, StateHash, Term};
 
@@ -279,8 +301,8 @@ mod tests {
         };
         let at = Applied { index: LogIndex(1), hash: StateHash(7) };
         for message in [
-            Message::Hello(Hello { cluster_id: None, members: voters.to_vec() }),
-            Message::Welcome { known: Incarnation(1) },
+            Message::Hello(Hello { members: voters.to_vec(), ..Hello::default() }),
+            Message::Welcome { known: Incarnation(1), by: KnownBy::Record },
             Message::AppendEntries(append),
             Message::Diverged { term: Term(1), at },
         ] {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::log::Recovered;
-use raft_core::message::{AppendResult, Message};
+use raft_core::message::{AppendResult, KnownBy, Message};
 use raft_core::replica::CallReply;
 use raft_core::types::{HardState, Incarnation, LogIndex, NodeId, Term};
 
@@ -118,7 +118,7 @@ impl DurableFirst {
                 self.vote_is_durable(server, reply.term, to);
             }
             Message::VoteReply(reply) if reply.refusal.is_none() => {}
-            Message::Welcome { .. } => {
+            Message::Welcome { by: KnownBy::Record, .. } => {
                 let noted = self.safe[server.at].known.contains_key(to);
                 assert!(noted, "Durable First: {} welcomed {to} before that was safe", server.id);
             }

@@ -2,18 +2,18 @@
 //! responding"), and nothing is acknowledged to a client before a majority has it on disk. What is durable is
 //! asked of recovery itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::entry::Entry;
 use raft_core::log::Recovered;
-use raft_core::message::{AppendResult, Message};
-use raft_core::replica::CallReply;
+use raft_core::message::{AppendResult, KnownBy, Message};
+use raft_core::replica::{CallReply, Replica};
 use raft_core::types::{LogIndex, NodeId, Term};
 
 use super::super::cluster::Node;
 
+#[derive(Default)]
 pub(crate) struct DurableFirst {
-    majority: usize,
     /// What recovery would find, for a version of the disk's content.
     found: BTreeMap<NodeId, (u64, Option<Recovered>)>,
     /// What was on disks that were wiped: an acknowledgement may have left before.
@@ -21,10 +21,6 @@ pub(crate) struct DurableFirst {
 }
 
 impl DurableFirst {
-    pub(crate) fn new(majority: usize) -> DurableFirst {
-        DurableFirst { majority, found: BTreeMap::new(), wiped: BTreeMap::new() }
-    }
-
     fn durable(&mut self, node: &Node) -> Option<&Recovered> {
         let version = node.disk.version;
         if self.found.get(&node.id).is_none_or(|(known, _)| *known != version) {
@@ -54,7 +50,7 @@ impl DurableFirst {
                 self.vote_is_durable(node, reply.term, to);
             }
             Message::VoteReply(reply) if reply.refusal.is_none() => {}
-            Message::Welcome { .. } => {
+            Message::Welcome { by: KnownBy::Record, .. } => {
                 let noted = self.durable(node).is_some_and(|durable| durable.peers.contains_key(to));
                 assert!(noted, "{} welcomed {to} before its record of it was durable", node.id);
             }
@@ -84,12 +80,17 @@ impl DurableFirst {
     pub(crate) fn acknowledged(&mut self, nodes: &BTreeMap<NodeId, Node>, entry: &Entry) {
         let at = usize::try_from(entry.index.0).expect("fits") - 1;
         let has = |durable: &Recovered| durable.entries.get(at) == Some(entry);
-        let mut had =
-            |node: &&Node| self.durable(node).is_some_and(has) || self.wiped.get(&node.id).is_some_and(has);
-        let copies = nodes.values().filter(|node| had(node)).count();
+        let mut copies = BTreeSet::new();
+        for node in nodes.values() {
+            let had = self.durable(node).is_some_and(has) || self.wiped.get(&node.id).is_some_and(has);
+            copies.extend(had.then(|| node.id.clone()));
+        }
+        let replicas = || nodes.values().filter_map(|node| node.replica.as_ref());
+        let is_enough =
+            |replica: &Replica| replica.consensus().configuration().has_majority(|id| copies.contains(id));
         assert!(
-            copies >= self.majority,
-            "entry {}/{} was acknowledged with {copies} durable copies",
+            replicas().any(is_enough),
+            "entry {}/{} was acknowledged with durable copies on {copies:?} alone",
             entry.index,
             entry.term
         );

@@ -30,6 +30,7 @@ use raft_core::types::NodeId;
 
 use super::cluster::Node;
 
+#[derive(Default)]
 pub(crate) struct Invariants {
     election_safety: election_safety::ElectionSafety,
     leader_append_only: leader_append_only::LeaderAppendOnly,
@@ -43,20 +44,6 @@ pub(crate) struct Invariants {
 }
 
 impl Invariants {
-    pub(crate) fn new(servers: usize) -> Invariants {
-        Invariants {
-            election_safety: election_safety::ElectionSafety::default(),
-            leader_append_only: leader_append_only::LeaderAppendOnly::default(),
-            log_matching: log_matching::LogMatching::default(),
-            leader_completeness: leader_completeness::LeaderCompleteness::default(),
-            state_machine_safety: state_machine_safety::StateMachineSafety::default(),
-            state_hashes: state_hashes::StateHashes::default(),
-            one_vote: one_vote::OneVote::default(),
-            commit_grows: commit_grows::CommitGrows::default(),
-            durable_first: durable_first::DurableFirst::new(servers / 2 + 1),
-        }
-    }
-
     /// A server's process has started.
     pub(crate) fn started(&mut self, node: &Node) {
         self.commit_grows.started(&node.id);
