@@ -511,6 +511,18 @@ raft_status raft_node_config_set_record_mib(raft_node_config *config,
                                             uint32_t mib);
 
 /**
+ * By how many MiB the log grows before a snapshot is taken and the log before it is let go of: from 0 to
+ * 65536, by default 64, and more where the last snapshot was longer. With 0 none is taken by itself. The
+ * leader's setting counts.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `config` is NULL, or was given by this library and not freed.
+ */
+raft_status raft_node_config_set_snapshot_mib(raft_node_config *config,
+                                              uint32_t mib);
+
+/**
  * Frees a configuration. Nodes opened with it go on. Does nothing with NULL.
  *
  * Threads: any, once no other uses the configuration any more.

@@ -45,7 +45,7 @@ NAMES = {
 }
 OPTIONS = _words(
     "peers host advertise data-dir ephemeral election-timeout-min election-timeout-max heartbeat-interval"
-    " config log-level log-format insecure record-mib"
+    " config log-level log-format insecure record-mib snapshot-mib"
 )
 SHELL = {
     "raft-server NODE_ID PORT": [rf"^raft-server node_{n} 1200{n}$" for n in range(3)],

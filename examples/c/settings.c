@@ -45,6 +45,7 @@ int main(void)
     TRY(raft_node_config_set_request_timeout_ms(config, 5000));
     TRY(raft_node_config_set_io_threads(config, 0));
     TRY(raft_node_config_set_record_mib(config, 16));
+    TRY(raft_node_config_set_snapshot_mib(config, 64));
     raft_node *node;
     TRY(raft_node_open(config, &node));
     raft_node_config_free(config);

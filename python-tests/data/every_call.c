@@ -29,6 +29,7 @@ static raft_node *make_node(unsigned short port)
     CHECK(raft_node_config_set_max_value_bytes(config, 1000) == RAFT_OK);
     CHECK(raft_node_config_set_request_timeout_ms(config, 30000) == RAFT_OK);
     CHECK(raft_node_config_set_record_mib(config, 1) == RAFT_OK);
+    CHECK(raft_node_config_set_snapshot_mib(config, 1) == RAFT_OK);
     CHECK(raft_node_open(config, &node) == RAFT_OK);
     raft_node_config_free(config);
     return node;

@@ -96,6 +96,7 @@ ROWS: dict[str, Row] = {
     "raft_node_config_set_request_timeout_ms": Row(),
     "raft_node_config_set_io_threads": Row(),
     "raft_node_config_set_record_mib": Row(),
+    "raft_node_config_set_snapshot_mib": Row(),
     "raft_node_config_free": Row(),
     "raft_node_open": Row(),
     "raft_node_start": Row(),

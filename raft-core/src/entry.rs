@@ -25,7 +25,7 @@ impl Entry {
     #[must_use]
     pub fn cost(&self) -> usize {
         match &self.payload {
-            Payload::Noop => Self::OVERHEAD,
+            Payload::Noop | Payload::Snapshot => Self::OVERHEAD,
             Payload::Genesis(genesis) => Self::OVERHEAD + genesis.configuration.cost(),
             Payload::Configuration(configuration) => Self::OVERHEAD + configuration.cost(),
             Payload::Command(command) => {
@@ -47,6 +47,8 @@ pub enum Payload {
     Command(Command),
     /// The cluster's members from here on, on every server whose log has it (paper §6).
     Configuration(Configuration),
+    /// A place at which every server takes a snapshot of its state, if it is not busy with one (paper §7).
+    Snapshot,
 }
 
 /// What the first leader writes as entry 1.
@@ -168,7 +170,7 @@ mod tests {
                 configuration: configuration(members),
             })
         };
-        let mut payloads = vec![Payload::Noop, genesis(1), genesis(3), genesis(7)];
+        let mut payloads = vec![Payload::Noop, Payload::Snapshot, genesis(1), genesis(3), genesis(7)];
         payloads.extend([1, 3, 7].map(|members| Payload::Configuration(configuration(members))));
         for data in [0, 1, 1000] {
             payloads.extend([command(None, data), command(Some(1), data), command(Some(128), data)]);

@@ -81,6 +81,8 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Admitted => "may vote".to_owned(),
         Notice::Wiped { peer, .. } => format!("hears from {peer} that its disk is not the one it had"),
         Notice::Unwelcome { peer, reason } => format!("has no understanding with {peer}: {reason}"),
+        Notice::SnapshotTaken { index, bytes } => format!("has a snapshot of {index}, {bytes} bytes"),
+        Notice::SnapshotNotTaken { index, reason } => format!("gives up a snapshot of {index}: {reason}"),
         Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
         Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
         Notice::SnapshotInstalled { index } => format!("installs the snapshot {index}"),

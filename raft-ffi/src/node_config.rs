@@ -322,6 +322,24 @@ pub unsafe extern "C" fn raft_node_config_set_record_mib(
     unsafe { change(config, read, |settings, mib| settings.config.record_mib = mib) }
 }
 
+/// By how many MiB the log grows before a snapshot is taken and the log before it is let go of: from 0 to
+/// 65536, by default 64, and more where the last snapshot was longer. With 0 none is taken by itself. The
+/// leader's setting counts.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `config` is NULL, or was given by this library and not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_config_set_snapshot_mib(
+    config: *mut raft_node_config,
+    mib: u32,
+) -> raft_status {
+    let read = || Ok(usize::try_from(mib).unwrap_or(usize::MAX));
+    // SAFETY: passed on.
+    unsafe { change(config, read, |settings, mib| settings.config.snapshot_mib = mib) }
+}
+
 /// Frees a configuration. Nodes opened with it go on. Does nothing with NULL.
 ///
 /// Threads: any, once no other uses the configuration any more.

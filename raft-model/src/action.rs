@@ -153,6 +153,7 @@ pub(crate) fn entries(entries: &[Entry]) -> String {
         let what = match &entry.payload {
             Payload::Genesis(_) => "first".to_owned(),
             Payload::Configuration(_) => "configuration".to_owned(),
+            Payload::Snapshot => "snapshot".to_owned(),
             Payload::Noop => "opens the term".to_owned(),
             Payload::Command(command) => format!("command {}", command.data[0]),
         };

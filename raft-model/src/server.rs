@@ -10,7 +10,9 @@ use raft_core::consensus::{Configuration, Timing};
 use raft_core::entry::{Command, Entry};
 use raft_core::log::{Identity, Record, create};
 use raft_core::message::{Hello, KnownBy, Message, VoteReply};
-use raft_core::replica::{Action, Consistency, Event, Options, Replica, Reply, Role, Stored, Token};
+use raft_core::replica::{
+    Action, Consistency, Event, Options, Replica, Reply, Role, SnapshotEvery, Stored, Token,
+};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Term, Time};
 
 use crate::disk::{Disk, LOG};
@@ -208,7 +210,13 @@ impl Work {
         let history = History::default();
         let stored = Stored::from(disk.restart());
         let configuration = Configuration::new(members(servers));
-        let options = Options { configuration, timing: Timing::default(), seed: 0, now: NOW };
+        let options = Options {
+            configuration,
+            timing: Timing::default(),
+            seed: 0,
+            snapshot_every: SnapshotEvery::default(),
+            now: NOW,
+        };
         let replica = Replica::new(stored, Box::new(history.clone()), options);
         let outputs = Vec::new();
         Work { place, replica, disk, history, outputs, spoke_too_soon: None, asks_pre_votes: true }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use raft_core::consensus::{InvalidTiming, Timing};
+use raft_core::replica::SnapshotEvery;
 use raft_core::types::{InvalidNodeId, NodeId};
 
 /// The largest value that may be configured as the limit, in bytes.
@@ -13,6 +14,9 @@ pub const MAX_VALUE_BYTES: usize = 8 << 20;
 
 /// The longest recording that may be configured, in MiB.
 pub const MAX_RECORD_MIB: usize = 65_536;
+
+/// The most that [`Config::snapshot_mib`] may be.
+pub const MAX_SNAPSHOT_MIB: usize = 65_536;
 
 /// Where a node keeps its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,10 @@ pub struct Config {
     /// How much of the flight recorder's recording is kept, in MiB: in the data directory, or in memory where
     /// the node is ephemeral. With 0 nothing is recorded. At most [`MAX_RECORD_MIB`].
     pub record_mib: usize,
+    /// By how many MiB the log grows before a snapshot is taken and the log before it is let go of; by more
+    /// where the last snapshot was longer. With 0 none is taken by itself. A leader's setting counts. At most
+    /// [`MAX_SNAPSHOT_MIB`].
+    pub snapshot_mib: usize,
 }
 
 /// A configuration that cannot work. Each message says what to change.
@@ -221,6 +229,7 @@ impl Config {
             request_timeout: Duration::from_secs(5),
             io_threads: 0,
             record_mib: 64,
+            snapshot_mib: 64,
         }
     }
 
@@ -257,7 +266,17 @@ impl Config {
         bounded("max_value_bytes", self.max_value_bytes, 1, MAX_VALUE_BYTES)?;
         bounded("request_timeout (ms)", self.request_timeout.as_millis() as usize, 1, 3_600_000)?;
         bounded("io_threads", self.io_threads, 0, 256)?;
-        bounded("record_mib", self.record_mib, 0, MAX_RECORD_MIB)
+        bounded("record_mib", self.record_mib, 0, MAX_RECORD_MIB)?;
+        bounded("snapshot_mib", self.snapshot_mib, 0, MAX_SNAPSHOT_MIB)
+    }
+
+    /// When snapshots are taken.
+    #[must_use]
+    pub fn snapshot_every(&self) -> SnapshotEvery {
+        match self.snapshot_mib as u64 {
+            0 => SnapshotEvery { bytes: u64::MAX, entries: u64::MAX },
+            mib => SnapshotEvery { bytes: mib << 20, ..SnapshotEvery::default() },
+        }
     }
 }
 
@@ -334,6 +353,7 @@ mod tests {
         assert!(refusal(&|c| c.host = "0.0.0.0".into()).contains("--insecure"));
         assert!(refusal(&|c| c.max_value_bytes = 0).contains("max_value_bytes"));
         assert!(refusal(&|c| c.record_mib = MAX_RECORD_MIB + 1).contains("record_mib"));
+        assert!(refusal(&|c| c.snapshot_mib = MAX_SNAPSHOT_MIB + 1).contains("snapshot_mib"));
         assert!(refusal(&|c| c.advertise = Some("nowhere".into())).contains("HOST:PORT"));
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct Given {
     insecure: bool,
     io_threads: Option<u64>,
     record_mib: Option<u64>,
+    snapshot_mib: Option<u64>,
 }
 
 /// The checked configuration of a node.
@@ -104,6 +105,7 @@ fn read(given: Given) -> Result<Config, Failure> {
     config.max_value_bytes = given.max_value_bytes.map_or(config.max_value_bytes, size);
     config.io_threads = given.io_threads.map_or(config.io_threads, size);
     config.record_mib = given.record_mib.map_or(config.record_mib, size);
+    config.snapshot_mib = given.snapshot_mib.map_or(config.snapshot_mib, size);
     config.validate().map_err(|error| refused(in_python(&error)))?;
     Ok(config)
 }

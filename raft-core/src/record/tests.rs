@@ -8,7 +8,7 @@ use crate::consensus::{Configuration, Timing};
 use crate::entry::{Command, Entry};
 use crate::kv::{self, Key, Store, Value};
 use crate::log::{Identity, LogOptions, create};
-use crate::replica::{Action, Event, Options, Replica, Stored, Token};
+use crate::replica::{Action, Event, Options, Replica, SnapshotEvery, Stored, Token};
 use crate::types::{Incarnation, Time};
 
 /// A server that is alone, with a disk that answers in the next turn, and all that it records.
@@ -34,6 +34,7 @@ impl Alone {
             configuration: Configuration::new([id]),
             timing: Timing::default(),
             seed: 1,
+            snapshot_every: SnapshotEvery::default(),
             now: Time::ZERO,
         };
         let replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);

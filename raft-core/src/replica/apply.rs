@@ -9,10 +9,11 @@ use super::Replica;
 use super::event::{CommandResult, Outcome};
 use super::hash_chain::HashChain;
 use super::sessions::{Sessions, Verdict};
+use super::snapshots::Frozen;
 use crate::entry::{ClientId, Command, Entry, Payload};
 use crate::seeded::{self, Bug};
 use crate::state_machine::{Committed, StateMachine};
-use crate::types::{ClusterId, LogIndex, Term};
+use crate::types::{ClusterId, EntryId, LogIndex, Term};
 
 /// Entries applied in one go at most, so that a long log does not keep the clock waiting.
 const MAX_APPLY: u64 = 4096;
@@ -29,6 +30,9 @@ struct Batch<'a> {
     /// Whose sessions the batch will change: a second command of one of them has to wait for the first.
     clients: BTreeSet<&'a ClientId>,
     applied: Vec<Applied>,
+    /// Whether a mark is one to freeze the state at, and the state that was frozen.
+    may_freeze: bool,
+    frozen: Option<Frozen>,
 }
 
 impl<'a> Batch<'a> {
@@ -36,10 +40,13 @@ impl<'a> Batch<'a> {
     fn add(&mut self, entry: &'a Entry) {
         match &entry.payload {
             Payload::Command(command) => self.add_command(entry, command),
-            Payload::Noop | Payload::Genesis(_) | Payload::Configuration(_) => {
+            Payload::Noop | Payload::Genesis(_) | Payload::Configuration(_) | Payload::Snapshot => {
                 self.run();
                 self.done(entry, None);
             }
+        }
+        if entry.payload == Payload::Snapshot {
+            self.freeze(entry);
         }
         if HashChain::is_digest_due(entry.index) {
             // The digest is of the state after this very entry.
@@ -82,6 +89,16 @@ impl<'a> Batch<'a> {
         self.commands = commands;
     }
 
+    /// The state as this entry left it is to be told.
+    fn freeze(&mut self, entry: &Entry) {
+        if core::mem::take(&mut self.may_freeze) {
+            self.machine.freeze();
+            self.sessions.freeze();
+            let at = EntryId { index: entry.index, term: entry.term };
+            self.frozen = Some(Frozen { at, state_hash: self.chain.applied().hash });
+        }
+    }
+
     fn done(&mut self, entry: &Entry, outcome: Option<Outcome>) {
         self.chain.fold(entry, outcome.as_ref(), || self.machine.digest());
         self.applied.push((entry.index, entry.term, outcome));
@@ -100,12 +117,18 @@ impl Replica {
         if first > last {
             return;
         }
-        let (applied, genesis) = self.execute(first, last);
+        let (applied, genesis, frozen) = self.execute(first, last, self.may_freeze());
+        for entry in self.consensus.log.range(first..=last) {
+            self.snapshots.marks.applied(entry);
+        }
         for (index, term, outcome) in applied {
             self.settle(index, term, outcome.as_ref());
         }
         if let Some(cluster_id) = genesis {
             self.join_cluster(cluster_id);
+        }
+        if let Some(frozen) = frozen {
+            self.begin_taking(frozen);
         }
     }
 
@@ -113,12 +136,18 @@ impl Replica {
     pub(super) fn apply_again(&mut self, up_to: LogIndex) {
         while self.last_applied < up_to {
             let last = up_to.min(LogIndex(self.last_applied.0 + MAX_APPLY));
-            self.execute(self.last_applied.next(), last);
+            self.execute(self.last_applied.next(), last, false);
         }
     }
 
-    /// Applies some entries: what each gave, and the cluster's name if it is among them.
-    fn execute(&mut self, first: LogIndex, last: LogIndex) -> (Vec<Applied>, Option<ClusterId>) {
+    /// Applies some entries: what each gave, the cluster's name if it is among them, and the state that was
+    /// frozen at a mark, if it was.
+    fn execute(
+        &mut self,
+        first: LogIndex,
+        last: LogIndex,
+        may_freeze: bool,
+    ) -> (Vec<Applied>, Option<ClusterId>, Option<Frozen>) {
         let mut genesis = None;
         let mut batch = Batch {
             machine: &mut *self.machine,
@@ -127,6 +156,8 @@ impl Replica {
             commands: Vec::new(),
             clients: BTreeSet::new(),
             applied: Vec::new(),
+            may_freeze,
+            frozen: None,
         };
         for entry in self.consensus.log.range(first..=last) {
             if let Payload::Genesis(named) = &entry.payload {
@@ -135,7 +166,7 @@ impl Replica {
             batch.add(entry);
         }
         batch.run();
-        let applied = batch.applied;
+        let (applied, frozen) = (batch.applied, batch.frozen);
         if seeded::is(Bug::DedupeLostOnRestart) && self.last_applied == LogIndex::ZERO {
             self.sessions = Sessions::new();
         }
@@ -143,7 +174,7 @@ impl Replica {
         self.last_applied = last;
         self.consensus.applied = self.chain.applied();
         assert_eq!(self.consensus.applied.index, last, "the chain has what is applied");
-        (applied, genesis)
+        (applied, genesis, frozen)
     }
 
     /// The cluster has its name: the data directory gets to carry it.
@@ -209,6 +240,8 @@ mod tests {
             commands: Vec::new(),
             clients: BTreeSet::new(),
             applied: Vec::new(),
+            may_freeze: false,
+            frozen: None,
         };
         for (position, entry) in entries.iter().enumerate() {
             if ends & (1 << position) != 0 {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Replica;
 use super::event::Action;
 use crate::disk::{AsideOp, AsideOutcome, AsideSeq, FileName};
+use crate::types::LogIndex;
 
 /// Whose operation it is: who is told how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(super) enum Purpose {
     Restoring,
     /// A snapshot that a leader sends, counted by this process, is kept.
     Receiving(u64),
+    /// The snapshot of this log index is written.
+    Taking(LogIndex),
     /// A part of a snapshot is read to be sent.
     Sending,
 }
@@ -73,6 +76,7 @@ impl Replica {
             Purpose::Segment => self.segment_removed(&outcome),
             Purpose::Restoring => self.own_read(outcome),
             Purpose::Receiving(number) => self.received_aside(number, outcome),
+            Purpose::Taking(index) => self.taken_aside(index, outcome),
             Purpose::Sending => self.chunk_read(outcome),
         }
     }

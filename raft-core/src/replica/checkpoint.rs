@@ -94,10 +94,10 @@ impl Checkpoint {
 
 impl Replica {
     /// Whether [`Replica::checkpoint`] may be asked for: not while a state is on its way into the state
-    /// machine.
+    /// machine or out of it.
     #[must_use]
     pub fn has_checkpoint(&self) -> bool {
-        !self.snapshots.is_taking_in()
+        !self.snapshots.is_under_way()
     }
 
     /// The state as it is: to be asked for right after [`Replica::drain`].

@@ -143,7 +143,7 @@ mod tests {
     use crate::consensus::{Configuration, Timing};
     use crate::kv::Store;
     use crate::log::{Identity, LogOptions, create};
-    use crate::replica::{Options, Outcome, Stored};
+    use crate::replica::{Options, Outcome, SnapshotEvery, Stored};
     use crate::types::{Incarnation, LogIndex, NodeId};
 
     fn replica() -> Replica {
@@ -154,6 +154,7 @@ mod tests {
             configuration: Configuration::new([id]),
             timing: Timing::default(),
             seed: 1,
+            snapshot_every: SnapshotEvery::default(),
             now: Time::from_micros(0),
         };
         Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options)

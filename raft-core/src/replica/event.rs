@@ -284,6 +284,20 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A snapshot of this server's state is complete on its disk.
+    SnapshotTaken {
+        /// The log index whose state it holds.
+        index: LogIndex,
+        /// The length of its file in bytes.
+        bytes: u64,
+    },
+    /// A snapshot could not be written, and was given up. The log is kept until one can.
+    SnapshotNotTaken {
+        /// The log index whose state it was to hold.
+        index: LogIndex,
+        /// In words.
+        reason: String,
+    },
     /// A snapshot cannot be sent to a follower that needs one: its file cannot be read.
     SnapshotNotSent {
         /// The follower.

@@ -101,6 +101,7 @@ fn payload_words(payload: &Payload) -> [u64; 6] {
             [1, members_word(&genesis.configuration), id as u64, (id >> 64) as u64, 0, 0]
         }
         Payload::Configuration(configuration) => [3, members_word(configuration), 0, 0, 0, 0],
+        Payload::Snapshot => [4, 0, 0, 0, 0, 0],
         Payload::Command(command) => {
             let data = hash::of_bytes(&command.data);
             let Some(step) = &command.session else { return [2, data, 0, 0, 0, 0] };

@@ -39,6 +39,7 @@ pub use disk_health::DiskHealth;
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
+pub use snapshots::{SnapshotEvery, SnapshotProgress};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
 use crate::disk::{FileName, SnapshotFile, WriteSeq};
@@ -70,6 +71,8 @@ pub struct Options {
     pub timing: Timing,
     /// The only source of chance: the same seed and events give the same actions.
     pub seed: u64,
+    /// When snapshots are taken.
+    pub snapshot_every: SnapshotEvery,
     /// The time.
     pub now: Time,
 }
@@ -191,7 +194,7 @@ impl Replica {
             consensus,
             storage: Storage::new(stored.writer, stored.commit_hint),
             aside: Aside::default(),
-            snapshots: Snapshots { later: stored.later, ..Snapshots::default() },
+            snapshots: Snapshots::new(options.snapshot_every, stored.later),
             machine,
             sessions: Sessions::new(),
             last_applied: applied,
@@ -260,6 +263,7 @@ impl Replica {
             self.resume_writes();
             self.resume_tasks();
             self.start_reads();
+            self.mark_snapshot();
             self.consensus.flush();
             self.consensus.log.free_some();
             self.record_snapshot();

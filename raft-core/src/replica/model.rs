@@ -133,8 +133,11 @@ fn project_aside(aside: &Aside, mut out: &mut dyn Hasher) {
 }
 
 /// What is being received decides nothing before it is installed; which leader asks again does not matter.
+/// The state machines of models take no snapshots.
 fn project_snapshots(snapshots: &Snapshots, mut out: &mut dyn Hasher) {
     let Snapshots {
+        marks: _,
+        taking: _,
         whole,
         recorded,
         is_removing,

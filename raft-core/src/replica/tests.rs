@@ -37,7 +37,13 @@ fn stored(members: &[&str]) -> Stored {
 
 fn start(members: &[&str], stored: Stored) -> Replica {
     let configuration = Configuration::new(members.iter().map(|name| node(name)));
-    let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+    let options = Options {
+        configuration,
+        timing: Timing::default(),
+        seed: 1,
+        snapshot_every: SnapshotEvery::default(),
+        now: Time::ZERO,
+    };
     Replica::new(stored, Box::new(Store::new()), options)
 }
 
@@ -190,7 +196,13 @@ fn the_first_leader_names_the_cluster() {
 fn the_numbers_of_requests_do_not_run_out() {
     for seed in 0..64 {
         let configuration = Configuration::new([node("n1")]);
-        let options = Options { configuration, timing: Timing::default(), seed, now: Time::ZERO };
+        let options = Options {
+            configuration,
+            timing: Timing::default(),
+            seed,
+            snapshot_every: SnapshotEvery::default(),
+            now: Time::ZERO,
+        };
         let replica = Replica::new(stored(&["n1"]), Box::new(Store::new()), options);
         assert!(
             replica.reads.next_request.0 <= u64::MAX / 2 && replica.writes.next_request.0 <= u64::MAX / 2

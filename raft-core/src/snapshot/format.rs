@@ -19,12 +19,11 @@
 //! piece    kind u8 (0 sessions, 1 state machine) · length u32 · length bytes
 //! ```
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::FileName;
+use crate::consensus::Configuration;
 use crate::log::CRC32C;
 use crate::types::{ClusterId, LogIndex, StateHash, Term};
 
@@ -62,6 +61,10 @@ pub struct Header {
     pub term: Term,
     /// The state hash there, by which the chain goes on.
     pub state_hash: StateHash,
+    /// Where the configuration stands in the log; 0 where it is the one that the servers were started with.
+    pub configuration_index: LogIndex,
+    /// The cluster's members there, the latest at or before `index`.
+    pub configuration: Configuration,
 }
 
 impl Header {
@@ -100,38 +103,4 @@ pub(super) fn chunk_crc(header: u32, number: u64, lengths: &[u8], stored: &[u8])
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// The file of a snapshot, by the log index it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SnapshotFile(pub LogIndex);
-
-impl SnapshotFile {
-    /// Its name once it is whole: `snapshot-` and twenty digits.
-    #[must_use]
-    pub fn name(self) -> FileName {
-        format!("snapshot-{:020}", self.0.0)
-    }
-
-    /// Its name while it is written.
-    #[must_use]
-    pub fn part_name(self) -> FileName {
-        format!("snapshot-{:020}.part", self.0.0)
-    }
-
-    /// The snapshot that a whole file holds by its name; none for the name of anything else.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<SnapshotFile> {
-        let digits = name.strip_prefix("snapshot-")?;
-        if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        digits.parse().ok().filter(|&index| index > 0).map(|index| SnapshotFile(LogIndex(index)))
-    }
-
-    /// The snapshot that a file was to hold which is not whole, by its name.
-    #[must_use]
-    pub fn from_part_name(name: &str) -> Option<SnapshotFile> {
-        name.strip_suffix(".part").and_then(SnapshotFile::from_name)
-    }
 }

@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 pub use error::SnapshotError;
-pub use format::{FORMAT_VERSION, Header, SnapshotFile};
+pub use format::{FORMAT_VERSION, Header};
 pub(crate) use frozen::{Discarded, Frozen, Told};
 pub use reader::Reader;
 pub use writer::Writer;

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::format::CHUNK_BYTES;
-use super::{Header, Piece, Reader, SnapshotError, SnapshotFile, Writer};
-use crate::types::{ClusterId, LogIndex, StateHash, Term};
+use super::{Header, Piece, Reader, SnapshotError, Writer};
+use crate::consensus::Configuration;
+use crate::disk::{FileName, SnapshotFile};
+use crate::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
 
 fn header() -> Header {
     Header {
@@ -18,7 +20,13 @@ fn header() -> Header {
         index: LogIndex(300),
         term: Term(7),
         state_hash: StateHash(0xABCD),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new(["a", "b"].map(|id| NodeId::new(id).unwrap())),
     }
+}
+
+fn file_name() -> FileName {
+    SnapshotFile::Whole(LogIndex(300)).file_name()
 }
 
 /// Bytes that do not compress, always the same.
@@ -50,7 +58,7 @@ fn written(pieces: &[Piece]) -> Vec<u8> {
 
 /// Reads a file that is handed in so many bytes at a time.
 fn read(bytes: &[u8], at_a_time: usize) -> Result<(Header, Vec<Piece>), SnapshotError> {
-    let mut reader = Reader::new(SnapshotFile(LogIndex(300)).name());
+    let mut reader = Reader::new(file_name());
     let mut pieces = vec![];
     for part in bytes.chunks(at_a_time) {
         reader.feed(Bytes::copy_from_slice(part));
@@ -133,8 +141,7 @@ fn every_length_but_the_right_one_is_noticed() {
     let file = small();
     for length in 0..file.len() {
         let error = read(&file[..length], usize::MAX).expect_err("a file that was cut");
-        let expected =
-            SnapshotError::CutShort { file: SnapshotFile(LogIndex(300)).name(), length: length as u64 };
+        let expected = SnapshotError::CutShort { file: file_name(), length: length as u64 };
         assert_eq!(error, expected);
     }
     let longer = [&file[..], &[0]].concat();
@@ -174,7 +181,7 @@ fn chunks_of_another_snapshot_or_place_are_refused() {
     for (wrong, place) in [(mixed, second), (swapped, first), (missing, third), (ended, first)] {
         let error = read(&wrong, usize::MAX).expect_err("a file put together from others");
         let what = "the checksum of a chunk is wrong";
-        let file = SnapshotFile(LogIndex(300)).name();
+        let file = file_name();
         assert_eq!(error, SnapshotError::Damaged { file, offset: place as u64, what });
     }
 }
@@ -191,27 +198,7 @@ fn what_is_wrong_is_said_with_file_and_place_and_advice() {
     let crc = super::format::header_crc(&newer[..16], &newer[20..]);
     newer[16..20].copy_from_slice(&crc.to_le_bytes());
     let error = read(&newer, usize::MAX).unwrap_err();
-    assert_eq!(error, SnapshotError::Version { file: SnapshotFile(LogIndex(300)).name(), found: 2 });
-}
-
-#[test]
-fn files_are_known_by_their_names() {
-    let file = SnapshotFile(LogIndex(42));
-    let names = (file.name(), file.part_name());
-    assert_eq!(names, ("snapshot-00000000000000000042".into(), "snapshot-00000000000000000042.part".into()));
-    assert_eq!(SnapshotFile::from_name(&names.0), Some(file));
-    assert_eq!(SnapshotFile::from_part_name(&names.1), Some(file));
-    for other in [
-        &names.1,
-        "snapshot-42",
-        "snapshot-00000000000000000000",
-        "snapshot-0000000000000000004x",
-        "snapshot-99999999999999999999",
-        "log-00000000000000000042",
-    ] {
-        assert_eq!(SnapshotFile::from_name(other), None, "{other}");
-    }
-    assert_eq!(SnapshotFile::from_part_name(&names.0), None);
+    assert_eq!(error, SnapshotError::Version { file: file_name(), found: 2 });
 }
 
 /// The format, byte for byte. If this test has to change, so has the version, and old files must still be

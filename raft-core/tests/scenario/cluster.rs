@@ -7,7 +7,9 @@ use std::time::Duration;
 use raft_core::consensus::{Configuration, Timing};
 use raft_core::log::{Identity, Record, create};
 use raft_core::message::Message;
-use raft_core::replica::{Action, CallReply, Event, Notice, Options, Replica, Reply, Role, Stored, Token};
+use raft_core::replica::{
+    Action, CallReply, Event, Notice, Options, Replica, Reply, Role, SnapshotEvery, Stored, Token,
+};
 use raft_core::types::{Incarnation, NodeId, Time};
 
 use super::dice::Dice;
@@ -167,7 +169,13 @@ impl Cluster {
         node.memory = Memory::default();
         let machine = Box::new(RecordedStore::new(&node.memory));
         let seed = id.as_str().bytes().fold(node.life, |seed, byte| seed * 257 + u64::from(byte));
-        let options = Options { configuration, timing: Timing::default(), seed, now };
+        let options = Options {
+            configuration,
+            timing: Timing::default(),
+            seed,
+            snapshot_every: SnapshotEvery::default(),
+            now,
+        };
         node.replica = Some(Replica::new(stored, machine, options));
         self.invariants.started(&self.nodes[id]);
         self.drain(id);

@@ -116,6 +116,7 @@ pub(crate) fn entries(entries: &[Entry]) -> String {
 pub(crate) fn entry(entry: &Entry) -> String {
     let payload = match &entry.payload {
         Payload::Noop => "noop".into(),
+        Payload::Snapshot => "snapshot".into(),
         Payload::Genesis(_) => "genesis".into(),
         Payload::Command(given) => command(given),
         Payload::Configuration(given) => format!("configuration {}", configuration(given)),
@@ -258,6 +259,8 @@ fn notice(notice: &Notice) -> String {
         Notice::Unwelcome { peer, reason } => {
             format!("and {peer} have nothing to do with each other: {reason}")
         }
+        Notice::SnapshotTaken { index, .. } => format!("has a snapshot of {index}"),
+        Notice::SnapshotNotTaken { index, reason } => format!("gives up a snapshot of {index}: {reason}"),
         Notice::Diverged(found) => {
             let peers: Vec<&str> = found.peers.iter().map(NodeId::as_str).collect();
             format!("has another state than {} at {}", peers.join(", "), found.index)

@@ -19,7 +19,7 @@ use raft_core::disk::DiskOp;
 use raft_core::entry::{Entry, Payload};
 use raft_core::kv::Store;
 use raft_core::log::{LogOptions, Record, Recovered, Recovery, RecoveryError, recover};
-use raft_core::replica::{Event, Options, Replica, Stored};
+use raft_core::replica::{Event, Options, Replica, SnapshotEvery, Stored};
 use raft_core::types::{HardState, LogIndex, NodeId, Term, Time};
 
 pub use directory::{Directory, apply};
@@ -160,6 +160,7 @@ fn starts(found: Recovered) {
         configuration: Configuration::new(others.into_iter().chain([node()])),
         timing: Timing::default(),
         seed: 1,
+        snapshot_every: SnapshotEvery::default(),
         now: Time::ZERO,
     };
     let mut replica = Replica::new(Stored::from(found), Box::new(Store::new()), options);

@@ -8,7 +8,7 @@ use raft_core::entry::Command;
 use raft_core::kv::{self, Store};
 use raft_core::log::{Identity, create};
 use raft_core::message::Message;
-use raft_core::replica::{Action, Event, Options, Replica, Role, Stored, Token};
+use raft_core::replica::{Action, Event, Options, Replica, Role, SnapshotEvery, Stored, Token};
 use raft_core::types::{NodeId, Time};
 
 use crate::chunks::push;
@@ -42,6 +42,7 @@ impl Cluster {
                 configuration: Configuration::new((0..3).map(member)),
                 timing: Timing::default(),
                 seed: u64::from(n) + 1,
+                snapshot_every: SnapshotEvery::default(),
                 now: Time::ZERO,
             };
             Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options)

@@ -6,7 +6,7 @@ use raft_core::entry::{Command, Entry, Genesis, Payload};
 use raft_core::kv;
 use raft_core::log::{Identity, Record, Recovery, create, recover};
 use raft_core::message::{Message, VoteReply};
-use raft_core::replica::{Options, Replica, Role, Stored};
+use raft_core::replica::{Options, Replica, Role, SnapshotEvery, Stored};
 use raft_core::types::{ClusterId, HardState, LogIndex, Term, Time};
 
 use super::checks::Checks;
@@ -65,7 +65,13 @@ pub(super) fn replica(directory: &Directory, machine: RecordedStore, now: Time) 
     Replica::new(
         stored,
         Box::new(machine),
-        Options { configuration, timing: Timing::default(), seed: 1, now },
+        Options {
+            configuration,
+            timing: Timing::default(),
+            seed: 1,
+            snapshot_every: SnapshotEvery::default(),
+            now,
+        },
     )
 }
 

@@ -309,6 +309,11 @@ impl Driver {
                 );
             }
             Notice::DiskHasRoom => tracing::warn!("this node's disk has room again: the node is as before"),
+            Notice::SnapshotTaken { index, bytes } => tracing::info!(%index, bytes, "has a snapshot"),
+            Notice::SnapshotNotTaken { index, reason } => {
+                let advice = explain::SNAPSHOT_ADVICE;
+                tracing::warn!(%index, "a snapshot could not be written: {reason}. {advice}");
+            }
             Notice::Failed { reason } => {
                 tracing::error!(reason, "the node has failed and takes no part any more");
                 self.life.send_replace(Life::Failed(reason.clone()));

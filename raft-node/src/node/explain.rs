@@ -28,6 +28,10 @@ pub(super) const HUNG_ADVICE: &str = "Nothing acknowledged is lost, and it goes 
     answers. If that does not happen, look for the cause (the kernel's log, a full or throttled volume, a \
     storage network that is down), or stop this machine: the others go on without it";
 
+/// What the operator of a node can do that cannot write its snapshots.
+pub(super) const SNAPSHOT_ADVICE: &str = "The node goes on and keeps its log, which grows; it tries again by \
+    itself. Make room on its disk, or look for what ails it in the kernel's log";
+
 /// A follower this many entries behind is worth a word.
 const LAGGING: u64 = 10_000;
 
@@ -40,6 +44,7 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
     }));
     reasons.extend(hung_disk(&config.node_id, replica.disk_health(), now));
     reasons.extend(full_disk(&config.node_id, replica.disk_health()));
+    reasons.extend(no_snapshot(&config.node_id, replica));
     reasons.extend(standing(config, replica));
     reasons.extend(removed(config, replica));
     for peer in others(config) {
@@ -116,6 +121,16 @@ fn hung_disk(node_id: &NodeId, health: &DiskHealth, now: Time) -> Option<Reason>
         ),
         node_id: Some(node_id.clone()),
         advice: format!("{HUNG_ADVICE}."),
+    })
+}
+
+fn no_snapshot(node_id: &NodeId, replica: &Replica) -> Option<Reason> {
+    let problem = replica.snapshots().problem?;
+    Some(Reason {
+        code: "snapshot_failed",
+        detail: format!("This node could not write its last snapshot: {problem}"),
+        node_id: Some(node_id.clone()),
+        advice: format!("{SNAPSHOT_ADVICE}."),
     })
 }
 
@@ -286,7 +301,7 @@ mod tests {
     use raft_core::kv::Store;
     use raft_core::log::{Identity, LogOptions, create};
     use raft_core::message::{AppendEntries, Hello, KnownBy, Message, Round};
-    use raft_core::replica::{Action, Event, Options, Stored};
+    use raft_core::replica::{Action, Event, Options, SnapshotEvery, Stored};
     use raft_core::types::{Applied, Incarnation, StateHash, Term};
 
     use super::*;
@@ -301,7 +316,13 @@ mod tests {
         let (writer, _) = create(&identity, LogOptions::default());
         let voters = [id("a"), id("b")];
         let configuration = Configuration::new(voters.clone());
-        let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+        let options = Options {
+            configuration,
+            timing: Timing::default(),
+            seed: 1,
+            snapshot_every: SnapshotEvery::default(),
+            now: Time::ZERO,
+        };
         let mut replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
         let entry = Entry { index: LogIndex(1), term: Term(1), payload: Payload::Noop };
         let append = AppendEntries {

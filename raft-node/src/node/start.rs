@@ -63,6 +63,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
             configuration: Configuration::with_addresses(config.peers.clone()),
             timing: config.timing,
             seed: random()?,
+            snapshot_every: config.snapshot_every(),
             now: driver::elapsed(origin),
         },
     );

@@ -59,6 +59,7 @@ class RaftNode(Store):
         insecure: bool = False,
         io_threads: int | None = None,
         record_mib: int | None = None,
+        snapshot_mib: int | None = None,
     ) -> None:
         """Describes a node; `start` starts it. Parameters mean what the options of `raft-server` mean.
 
@@ -83,6 +84,8 @@ class RaftNode(Store):
             io_threads: threads for sockets, 0 to 256; 0, the default, shares the node's own.
             record_mib: how much of the recording of what the node did is kept, keys and values in it, in MiB;
             64 by default, 0 records nothing.
+            snapshot_mib: by how much the log grows before a snapshot is taken and the log before it let go
+            of, in MiB; 64 by default, with 0 none is taken by itself.
 
         Raises:
             ConfigError: the parts cannot work together. The message says what to change.
@@ -104,6 +107,7 @@ class RaftNode(Store):
                 "insecure": insecure,
                 "io_threads": io_threads,
                 "record_mib": record_mib,
+                "snapshot_mib": snapshot_mib,
             }
         )
         self._node_id, self._port = node_id, port

@@ -129,6 +129,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How much of the recording of what the node did is kept, keys and values in it, in MiB, at most \
          65536; 0 records nothing [default: 64]",
     ),
+    both(
+        "snapshot-mib",
+        "N",
+        "By how many MiB the log grows before a snapshot is taken and the log before it is let go of, at most \
+         65536; with 0 none is taken by itself [default: 64]",
+    ),
     Setting {
         name: "log-level",
         value: Some("LEVEL"),

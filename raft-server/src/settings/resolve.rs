@@ -40,6 +40,7 @@ impl Layers {
         put(&mut config.request_timeout, self.read("request-timeout", milliseconds)?);
         put(&mut config.io_threads, self.read("io-threads", number)?);
         put(&mut config.record_mib, self.read("record-mib", number)?);
+        put(&mut config.snapshot_mib, self.read("snapshot-mib", number)?);
         Ok(NodeSettings { config, log: self.log()? })
     }
 

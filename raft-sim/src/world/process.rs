@@ -5,7 +5,7 @@ use std::time::Duration;
 use raft_core::consensus::Configuration;
 use raft_core::disk::{DiskBatch, DiskOp, WriteSeq};
 use raft_core::log::{Identity, Record as LogRecord, create};
-use raft_core::replica::{Action, Event, Notice, Options, Replica, Role, Stored};
+use raft_core::replica::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
 use raft_core::story;
 use raft_core::types::{Incarnation, NodeId, Time};
 
@@ -51,8 +51,13 @@ impl World {
         node.owes_since = None;
         node.is_full = false;
         let machine = Box::new(RecordedStore::new(&node.memory));
-        let options =
-            Options { configuration, timing: self.plan.timing, seed, now: node.clock.read(self.now) };
+        let options = Options {
+            configuration,
+            timing: self.plan.timing,
+            seed,
+            snapshot_every: SnapshotEvery::default(),
+            now: node.clock.read(self.now),
+        };
         node.replica = Some(Replica::new(stored, machine, options));
         let server = node.server().expect("just started");
         self.checks.after_step(&server);

@@ -2,6 +2,7 @@
 //!
 //! | file | what it answers |
 //! | --- | --- |
+//! | `taking` | when is a snapshot taken, and how is it written? |
 //! | `restoring` | how does a state come back from a snapshot? |
 //! | `sending` | how does a leader read what it sends? |
 //! | `receiving` | what does a follower do with what comes? |
@@ -14,6 +15,7 @@
 mod receiving;
 mod restoring;
 mod sending;
+mod taking;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,9 @@ use crate::types::{EntryId, NodeId};
 
 use receiving::Receiving;
 use restoring::OwnRestoring;
+pub(super) use taking::Frozen;
+use taking::{Marks, Taking};
+pub use taking::{SnapshotEvery, SnapshotProgress};
 
 /// Snapshots that are kept.
 const KEPT: usize = 2;
@@ -41,6 +46,11 @@ const MOST_KEPT: usize = 5;
 /// What is done about snapshots.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Snapshots {
+    /// When one is taken.
+    pub(super) marks: Marks,
+    /// This server's state is being written.
+    #[serde(skip)]
+    pub(super) taking: Option<Taking>,
     /// Its file is whole, and the log does not say so yet.
     pub(super) whole: Option<EntryId>,
     /// The log says so with these batches.
@@ -64,21 +74,26 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
+    pub(super) fn new(every: SnapshotEvery, later: Vec<SnapshotFile>) -> Snapshots {
+        Snapshots { marks: Marks::new(every), later, ..Snapshots::default() }
+    }
+
     /// Whether there is more to take into the state machine, without anything having to come first.
     pub(super) fn has_more(&self) -> bool {
         self.own.as_ref().is_some_and(OwnRestoring::has_more)
             || self.receiving.as_ref().is_some_and(Receiving::has_more)
+            || self.taking.as_ref().is_some_and(Taking::has_more)
     }
 
-    /// Whether a state is being taken in: what is in the state machine then is in no checkpoint.
-    pub(super) fn is_taking_in(&self) -> bool {
-        self.own.is_some() || self.receiving.is_some()
+    /// Whether a state is on its way into the state machine or out of it: what the machine keeps for that is in
+    /// no checkpoint.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.own.is_some() || self.receiving.is_some() || self.taking.is_some()
     }
 }
 
 impl Replica {
     /// The file of a snapshot that was taken here is whole and durable.
-    #[cfg(test)]
     pub(super) fn snapshot_whole(&mut self, snapshot: EntryId) {
         self.snapshots.whole = Some(snapshot);
     }
@@ -149,6 +164,7 @@ impl Replica {
     pub(super) fn work_on_snapshots(&mut self) {
         self.restore_own();
         self.restore_received();
+        self.take_snapshot();
         self.send_snapshots();
     }
 }

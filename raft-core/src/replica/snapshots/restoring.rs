@@ -200,6 +200,8 @@ impl Replica {
     /// The state that was taken in becomes this server's.
     pub(super) fn put_in_place(&mut self, header: &Header) -> Result<(), String> {
         let applied = Applied { index: header.index, hash: header.state_hash };
+        // One of an older state: it is needed no longer.
+        self.abandon_taking();
         self.machine.restored().map_err(|error| format!("the state machine refuses it: {error}"))?;
         self.sessions.restored();
         self.chain = HashChain::after(applied);

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{Action, Event, Notice, Options, Replica, Role, Stored};
+use super::super::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
 use crate::consensus::{Configuration, Timing};
 use crate::disk::{AsideError, AsideErrorKind, AsideOp, FileName, SnapshotFile};
 use crate::entry::{Command, Entry, Payload};
@@ -47,7 +47,14 @@ fn snapshot_file(keys: u64, bytes: usize) -> (EntryId, Vec<u8>) {
         store.apply(&[Committed { index: LogIndex(key + 2), command: &command }]);
     }
     let id = EntryId { index: LogIndex(keys + 1), term: Term(1) };
-    let header = Header { cluster_id: CLUSTER, index: id.index, term: id.term, state_hash: StateHash(keys) };
+    let header = Header {
+        cluster_id: CLUSTER,
+        index: id.index,
+        term: id.term,
+        state_hash: StateHash(keys),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new(["n1", "n2", "n3"].map(node)),
+    };
     let mut writer = Writer::new(&header);
     store.freeze();
     while let Some(piece) = store.next_piece() {
@@ -84,7 +91,13 @@ impl Server {
             apply(&mut files, op);
         }
         let configuration = Configuration::new(["n1", "n2", "n3"].map(node));
-        let options = Options { configuration, timing: Timing::default(), seed: 1, now: Time::ZERO };
+        let options = Options {
+            configuration,
+            timing: Timing::default(),
+            seed: 1,
+            snapshot_every: SnapshotEvery::default(),
+            now: Time::ZERO,
+        };
         let replica = Replica::new(Stored::from(*found), Box::new(Store::new()), options);
         let (asked, sent, notices) = (Vec::new(), Vec::new(), Vec::new());
         let id = id.clone();

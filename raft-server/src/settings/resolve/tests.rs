@@ -136,6 +136,13 @@ const ROWS: &[Row] = &[
         place: |s| s.config.record_mib.to_string(),
     },
     Row {
+        name: "snapshot-mib",
+        given: ["0", "1", "2"],
+        bad: "64M",
+        default: "64",
+        place: |s| s.config.snapshot_mib.to_string(),
+    },
+    Row {
         name: "log-level",
         given: ["warn", "raft_node=trace", "off"],
         bad: "loud",
