@@ -11,10 +11,12 @@
 //!   that was told, and gives a snapshot of its own that makes the same store.
 
 use bytes::Bytes;
+use raft_core::consensus::Configuration;
+use raft_core::disk::SnapshotFile;
 use raft_core::kv::{Command, Key, Store, Value};
-use raft_core::snapshot::{Header, Piece, Reader, SnapshotError, SnapshotFile, Writer};
+use raft_core::snapshot::{Header, Piece, Reader, SnapshotError, Writer};
 use raft_core::state_machine::{Committed, StateMachine};
-use raft_core::types::{ClusterId, LogIndex, StateHash, Term};
+use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
 
 use crate::chunks::{Chunk, Chunks, push};
 
@@ -54,7 +56,14 @@ pub fn written(pieces: &[Piece]) -> Vec<u8> {
 }
 
 fn header() -> Header {
-    Header { cluster_id: ClusterId(7), index: LogIndex(300), term: Term(5), state_hash: StateHash(11) }
+    Header {
+        cluster_id: ClusterId(7),
+        index: LogIndex(300),
+        term: Term(5),
+        state_hash: StateHash(11),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new([NodeId::new("a").expect("a name")]),
+    }
 }
 
 fn lay_out(header: &Header, pieces: &[Piece]) -> Vec<u8> {
@@ -65,7 +74,7 @@ fn lay_out(header: &Header, pieces: &[Piece]) -> Vec<u8> {
 }
 
 fn read(file: &[u8], at_a_time: usize) -> Found {
-    let mut reader = Reader::new(SnapshotFile(LogIndex(300)).name());
+    let mut reader = Reader::new(SnapshotFile::Whole(LogIndex(300)).file_name());
     let mut pieces = Vec::new();
     for part in file.chunks(at_a_time) {
         reader.feed(Bytes::copy_from_slice(part));

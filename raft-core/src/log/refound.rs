@@ -129,6 +129,7 @@ impl Refounded<'_> {
         let payload = match &entry.payload {
             Payload::Genesis(_) => Payload::Genesis(self.genesis.clone()),
             Payload::Noop | Payload::Configuration(_) => Payload::Noop,
+            Payload::Snapshot => Payload::Snapshot,
             Payload::Command(command) => Payload::Command(command.clone()),
         };
         Entry { index: entry.index, term: entry.term, payload }

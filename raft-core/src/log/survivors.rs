@@ -60,7 +60,7 @@ impl Recovered {
         self.entries.iter().rev().find_map(|entry| match &entry.payload {
             Payload::Configuration(configuration) => Some(configuration),
             Payload::Genesis(genesis) => Some(&genesis.configuration),
-            Payload::Noop | Payload::Command(_) => None,
+            Payload::Noop | Payload::Snapshot | Payload::Command(_) => None,
         })
     }
 

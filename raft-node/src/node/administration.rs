@@ -23,6 +23,7 @@ impl Node {
     ) -> Result<Transferred, RequestError> {
         match self.administer(Task::Transfer { to }, timeout).await? {
             Administered::Transferred { leader, term } => Ok(Transferred { leader_id: leader, term }),
+            other => Err(misfit(other)),
         }
     }
 

@@ -7,7 +7,7 @@ use raft_core::entry::{Command, Entry};
 use raft_core::kv::{self, Key, Store, Value};
 use raft_core::log::{Identity, LogOptions, create};
 use raft_core::record::{Summary, replay};
-use raft_core::replica::{Action, Event, Options, Replica, Stored, Token};
+use raft_core::replica::{Action, Event, Options, Replica, SnapshotEvery, Stored, Token};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 
 use super::Tape;
@@ -193,6 +193,7 @@ impl Recorded {
             timing: Timing::default(),
             seed: 1,
             now: Time::ZERO,
+            snapshot_every: SnapshotEvery::default(),
         };
         let replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
         let mut recorded = Recorded { replica, tape, now: Time::ZERO, answers: Vec::new(), requests: 0 };

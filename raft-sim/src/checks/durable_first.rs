@@ -97,7 +97,7 @@ impl DurableFirst {
             is.term > was.term || (is.term == was.term && has_vote),
             "Durable First: server {at} finds {is:?} where {was:?} was safe"
         );
-        let first = found.first_index;
+        let first = found.base.index.next();
         // What lies before the log is in a snapshot.
         for index in first.0..=safe.entries.0 {
             let there = usize::try_from(index - first.0).ok().and_then(|place| found.entries.get(place));

@@ -28,7 +28,7 @@ impl LogMatching {
     pub(crate) fn starts(&mut self, at: usize, found: Option<&Recovered>, committed: &LeaderCompleteness) {
         let before = std::mem::take(&mut self.terms[at]);
         let Some(found) = found else { return };
-        self.terms[at] = committed.terms(found.first_index.prev());
+        self.terms[at] = committed.terms(found.base.index);
         self.terms[at].extend(found.entries.iter().map(|entry| entry.term));
         // Alone, a server leads a term before that is safe, and after a crash the same term once more: what was
         // lost then was on no other server and was told to nobody.
