@@ -113,12 +113,10 @@ impl Checks {
         {
             assert!(match_index.0 <= stored.entries.len() as u64, "acknowledged before it is stored");
         }
+        // An AppendReply it may give to a peer that says the configuration names its disk, and it is no vote.
         let takes_part = matches!(
             message,
-            Message::RequestVote(_)
-                | Message::AppendEntries(_)
-                | Message::AppendReply(_)
-                | Message::TimeoutNow { .. }
+            Message::RequestVote(_) | Message::AppendEntries(_) | Message::TimeoutNow { .. }
         ) || matches!(message, Message::VoteReply(reply) if reply.refusal.is_none());
         assert!(stored.admitted || !takes_part, "takes part before it may: {message:?}");
     }
