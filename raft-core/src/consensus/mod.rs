@@ -495,6 +495,12 @@ impl Consensus {
         &self.log
     }
 
+    /// The last entry that the oldest snapshot kept here holds, if there is one: not before the log's base.
+    #[must_use]
+    pub fn oldest_snapshot(&self) -> Option<EntryId> {
+        self.snapshots.front().copied()
+    }
+
     /// The last entry that the latest snapshot kept here holds, if there is one.
     #[must_use]
     pub fn latest_snapshot(&self) -> Option<EntryId> {

@@ -149,7 +149,8 @@ pub(super) fn read(
         }
         if let Some(end) = end {
             for passed in tail.drain(..) {
-                walk.extents.close(passed.number, highest);
+                // All that is found is durable once the repairs are carried out.
+                walk.extents.close(passed.number, highest, FrameSeq(0));
             }
             offset = end;
         }

@@ -45,10 +45,20 @@ pub struct Writer {
 /// How far the entries of each segment reach, truncated ones too: what decides when it may go.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Extents {
-    /// The segments before the one in use, the oldest first: each one's highest entry index.
-    closed: VecDeque<(SegmentNumber, LogIndex)>,
+    /// The segments before the one in use, the oldest first.
+    closed: VecDeque<Closed>,
     /// The highest entry index in the segment in use; zero without any.
     highest: LogIndex,
+}
+
+/// A segment that is full.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Closed {
+    number: SegmentNumber,
+    /// Its highest entry index; zero without any.
+    highest: LogIndex,
+    /// The first frame of the segment after it, which says again what stands besides the entries.
+    next: FrameSeq,
 }
 
 impl Extents {
@@ -62,9 +72,9 @@ impl Extents {
         core::mem::take(&mut self.highest)
     }
 
-    /// A segment is full.
-    pub(super) fn close(&mut self, segment: SegmentNumber, highest: LogIndex) {
-        self.closed.push_back((segment, highest));
+    /// A segment is full, and the one after it begins with this frame.
+    pub(super) fn close(&mut self, number: SegmentNumber, highest: LogIndex, next: FrameSeq) {
+        self.closed.push_back(Closed { number, highest, next });
     }
 }
 
@@ -222,7 +232,8 @@ impl Writer {
         self.segment
     }
 
-    /// The oldest segment, if it holds nothing but entries before `up_to`. It may be removed, by itself and
+    /// The oldest segment, if it holds nothing but entries before `up_to`, and the one after it is known to begin
+    /// with a durable frame. It may be removed, by itself and
     /// before any other, once the record of a snapshot that reaches at least as far is durable. Then tell
     /// [`Writer::segment_removed`]. What stands besides the entries, later segments say again.
     ///
@@ -232,8 +243,8 @@ impl Writer {
     pub fn oldest_dispensable(&self, up_to: LogIndex) -> Option<FileName> {
         let snapshot = self.standing.snapshot.unwrap_or_default();
         assert!(up_to <= snapshot.index, "what is removed is in a snapshot");
-        let (number, highest) = self.extents.closed.front()?;
-        (*highest < up_to).then(|| number.file_name())
+        let oldest = self.extents.closed.front()?;
+        (oldest.highest < up_to && oldest.next <= self.durable).then(|| oldest.number.file_name())
     }
 
     /// The oldest segment has been removed, durably.
@@ -272,7 +283,7 @@ impl Writer {
             ops.push(self.prepare_next(needed.max(self.segment_size)));
         }
         let highest = self.extents.take_highest();
-        self.extents.close(self.segment, highest);
+        self.extents.close(self.segment, highest, self.last.next());
         self.segment = self.segment.next();
         self.size = self.prepared.take().unwrap_or(needed);
         self.offset = SEGMENT_HEADER as u64;

@@ -24,6 +24,9 @@ const HEADER: usize = 16;
 pub(super) enum Kind {
     /// Entries of the log before the first checkpoint.
     Entries = 1,
+    /// A part of the snapshot that these go on from, before them: the entry before the first of them, and
+    /// bytes of the file.
+    Snapshot = 4,
     /// A header and a checkpoint.
     Begin = 2,
     /// A turn.
@@ -101,6 +104,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
         1 => Kind::Entries,
         2 => Kind::Begin,
         3 => Kind::Turn,
+        4 => Kind::Snapshot,
         _ => return Found::Bad { next },
     };
     if number(12) != checksum(payload) {

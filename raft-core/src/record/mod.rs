@@ -9,8 +9,9 @@
 //! A recording is a row of frames (`frame.rs`). A file of it begins with a checkpoint of the replica, and
 //! goes on with a frame for each turn: what was stepped through, how many actions the drain gave, and where
 //! the replica stood then. Any file can be the first of a replay; those after it go on from it, and their
-//! checkpoints are compared too. The entries before the first checkpoint come as frames of their own, or from
-//! a data directory.
+//! checkpoints are compared too. The entries before the first checkpoint, and the snapshot that they go on
+//! from, come as frames of their own, or from a data directory. Where these begin later than a file does, that
+//! file is passed over.
 //!
 //! A recording holds the keys and values that went through the node.
 
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::replica::{Replica, Role};
 use crate::types::{Applied, LogIndex, NodeId, Term};
 
-pub use recorder::{Recorder, prologue};
+pub use recorder::{Recorder, prologue, prologue_snapshot};
 pub use replay::{ReplayError, Summary, Told, replay};
 
 /// Version of what frames hold. Also what a replica does with an event belongs to it: another version of the

@@ -6,7 +6,7 @@ use super::frame::{self, Kind};
 use super::{Header, Mark, Piece};
 use crate::entry::Entry;
 use crate::replica::{Checkpoint, Event, Replica};
-use crate::types::Time;
+use crate::types::{EntryId, Time};
 
 /// Encodes what goes into a replica, a frame a turn. It allocates nothing once its buffer is large enough.
 #[derive(Debug, Default)]
@@ -94,4 +94,13 @@ pub fn prologue<'a>(entries: impl IntoIterator<Item = &'a Entry>, out: &mut Vec<
         frame::put(out, entry);
     }
     frame::end(out, at, Kind::Entries);
+}
+
+/// Adds a part of a snapshot's file to what is to stand before a recording's first file, and before the
+/// entries. `base` is the entry before the first of these. To be called for one part after the other.
+pub fn prologue_snapshot(base: EntryId, part: &[u8], out: &mut Vec<u8>) {
+    let at = frame::begin(out);
+    frame::put(out, &base);
+    out.extend_from_slice(part);
+    frame::end(out, at, Kind::Snapshot);
 }

@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::frame::{self, Found, Kind};
 use super::{Header, Mark, Piece, VERSION};
-use crate::entry::Entry;
-use crate::replica::{Action, Checkpoint, Event, Replica, ResumeError, Role};
+use crate::replica::{Action, Beginning, Checkpoint, Event, Replica, ResumeError, Role};
 use crate::state_machine::StateMachine;
 use crate::story;
 use crate::types::{LogIndex, StateHash, Term, Time};
@@ -120,8 +119,8 @@ pub enum ReplayError {
     },
 }
 
-/// Replays a recording: its files, one after the other, behind the entries up to the first one's base unless
-/// `base` has these. `program` is this program's version; the state machine is an empty one. `tell` hears
+/// Replays a recording: its files, one after the other, behind the entries up to the first one's base (and the
+/// snapshot that they go on from) unless `base` has these. Files that begin before the log does are passed over. `program` is this program's version; the state machine is an empty one. `tell` hears
 /// what happens.
 ///
 /// # Errors
@@ -131,13 +130,14 @@ pub enum ReplayError {
 /// Where the replica panicked when it was recorded, and does so again.
 pub fn replay(
     bytes: &[u8],
-    base: Option<Vec<Entry>>,
+    base: Option<Beginning>,
     program: &str,
     machine: Box<dyn StateMachine>,
     tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
-    let (entries, machine) = (base.unwrap_or_default(), Some(machine));
-    let mut player = Player { program, entries, machine, replaying: None };
+    let (beginning, machine) = (base.unwrap_or_default(), Some(machine));
+    let mut player =
+        Player { program, beginning, snapshot: Vec::new(), machine, replaying: None, passed_over: None };
     let mut at = 0;
     let torn_bytes = loop {
         match frame::read(bytes, at) {
@@ -157,14 +157,19 @@ pub fn replay(
             Found::Bad { .. } => break (bytes.len() - at) as u64,
         }
     };
-    player.replaying.map(|replaying| replaying.sum_up(torn_bytes)).ok_or(ReplayError::NotARecording)
+    let none = player.passed_over.map_or(ReplayError::NotARecording, ReplayError::Resume);
+    player.replaying.map(|replaying| replaying.sum_up(torn_bytes)).ok_or(none)
 }
 
 struct Player<'a> {
     program: &'a str,
-    entries: Vec<Entry>,
+    beginning: Beginning,
+    /// What has come of its snapshot.
+    snapshot: Vec<u8>,
     machine: Option<Box<dyn StateMachine>>,
     replaying: Option<Replaying>,
+    /// Why the last file that was passed over was.
+    passed_over: Option<ResumeError>,
 }
 
 /// Why it does not go on.
@@ -188,14 +193,23 @@ impl Player<'_> {
             (Kind::Entries, None) => {
                 let mut rest = payload;
                 while !rest.is_empty() {
-                    self.entries.push(next(&mut rest)?);
+                    self.beginning.entries.push(next(&mut rest)?);
                 }
                 Ok(())
             }
-            (Kind::Entries, Some(_)) => Err(Stop::Damaged("entries stand only before the first file")),
+            (Kind::Snapshot, None) => {
+                let mut rest = payload;
+                self.beginning.base = next(&mut rest)?;
+                self.snapshot.extend_from_slice(rest);
+                Ok(())
+            }
+            (Kind::Entries | Kind::Snapshot, Some(_)) => {
+                Err(Stop::Damaged("entries stand only before the first file"))
+            }
             (Kind::Begin, Some(replaying)) => replaying.compare_checkpoint(payload),
             (Kind::Begin, None) => self.begin(payload, tell),
             (Kind::Turn, Some(replaying)) => replaying.turn(payload, tell),
+            (Kind::Turn, None) if self.passed_over.is_some() => Ok(()),
             (Kind::Turn, None) => Err(Stop::Damaged("a turn stands before the first checkpoint")),
         }
     }
@@ -208,10 +222,19 @@ impl Player<'_> {
             return Err(Stop::Error(ReplayError::OtherProgram { found, ours }));
         }
         let checkpoint: Checkpoint = next(&mut payload)?;
+        if !self.snapshot.is_empty() {
+            self.beginning.snapshot = Some(core::mem::take(&mut self.snapshot).into());
+        }
+        match checkpoint.check(&self.beginning) {
+            Err(error @ ResumeError::TooOld { .. }) => {
+                self.passed_over = Some(error);
+                return Ok(());
+            }
+            checked => checked.map_err(|error| Stop::Error(ReplayError::Resume(error)))?,
+        }
         let from = checkpoint.at();
         let machine = self.machine.take().expect("one replica is made");
-        let entries = core::mem::take(&mut self.entries);
-        let replica = Replica::resume(checkpoint, entries, machine)
+        let replica = Replica::resume(checkpoint, core::mem::take(&mut self.beginning), machine)
             .map_err(|error| Stop::Error(ReplayError::Resume(error)))?;
         let mark = Mark::of(&replica);
         tell(from, Told::Stands(&mark));

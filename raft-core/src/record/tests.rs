@@ -8,7 +8,7 @@ use crate::consensus::{Configuration, Timing};
 use crate::entry::{Command, Entry};
 use crate::kv::{self, Key, Store, Value};
 use crate::log::{Identity, LogOptions, create};
-use crate::replica::{Action, Event, Options, Replica, SnapshotEvery, Stored, Token};
+use crate::replica::{Action, Beginning, Event, Options, Replica, SnapshotEvery, Stored, Token};
 use crate::types::{Incarnation, Time};
 
 /// A server that is alone, with a disk that answers in the next turn, and all that it records.
@@ -117,7 +117,7 @@ impl Alone {
 }
 
 fn again(bytes: &[u8], base: Option<Vec<Entry>>) -> Result<Summary, ReplayError> {
-    replay(bytes, base, "1.2.3", Box::new(Store::new()), &mut |_, _| {})
+    replay(bytes, base.map(Beginning::of), "1.2.3", Box::new(Store::new()), &mut |_, _| {})
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! A replica's whole volatile state between two turns, so that another can go on from there and do the same.
 //!
 //! What follows from the log is not in it: the state machine, the sessions and the state hashes are made anew
-//! by applying. Nor are the entries that cannot change any more and that the disk has, up to
+//! by applying, after a snapshot where the log begins with one. Nor are the entries that cannot change any more and that the disk has, up to
 //! [`Checkpoint::base`]; they come from elsewhere. So it is small, however long the log.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::administration::Administration;
@@ -26,8 +27,9 @@ use super::{Replica, event::Actions};
 use crate::consensus::{Consensus, EntryLog};
 use crate::entry::Entry;
 use crate::log::Identity;
+use crate::snapshot::{Header, Reader};
 use crate::state_machine::StateMachine;
-use crate::types::{Applied, LogIndex, StateHash, Time};
+use crate::types::{Applied, EntryId, LogIndex, StateHash, Time};
 
 /// See the [module](self).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +59,34 @@ pub struct Checkpoint {
     diverged: Option<Divergence>,
 }
 
+/// What a checkpoint leaves out: the log up to its base, and the state that this goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// The entry before the first of `entries`; none before the first of all.
+    pub base: EntryId,
+    /// The entries after it.
+    pub entries: Vec<Entry>,
+    /// The file of a snapshot that holds the state at the base or after it; none where there is no base.
+    pub snapshot: Option<Bytes>,
+}
+
+impl Beginning {
+    /// A log from its first entry on.
+    #[must_use]
+    pub fn of(entries: Vec<Entry>) -> Beginning {
+        Beginning { entries, ..Beginning::default() }
+    }
+
+    /// What the snapshot says of itself.
+    fn header(&self) -> Result<Option<Header>, ResumeError> {
+        let Some(file) = &self.snapshot else { return Ok(None) };
+        let mut reader = Reader::new("the snapshot".into());
+        reader.feed(file.clone());
+        let header = reader.header().map(|header| header.cloned());
+        header.map_err(|error| ResumeError::Snapshot { reason: error.to_string() })
+    }
+}
+
 /// Why a replica cannot be made from a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResumeError {
@@ -67,6 +97,23 @@ pub enum ResumeError {
         needed: LogIndex,
         /// The last entry before the first that is missing.
         have: LogIndex,
+    },
+    /// The log, or the snapshot that it goes on from, begins after the checkpoint.
+    #[error(
+        "it was made at entry {made}, and the log begins after entry {begins}: what came before has given way \
+         to a snapshot since"
+    )]
+    TooOld {
+        /// What the checkpoint had applied, or where the entries end that it leaves out.
+        made: LogIndex,
+        /// Where the log begins, or the state.
+        begins: LogIndex,
+    },
+    /// The snapshot cannot be used.
+    #[error("the snapshot with which the log begins is of no use: {reason}")]
+    Snapshot {
+        /// In words.
+        reason: String,
     },
     /// The entries are not those that the checkpoint was made with, or the state machine is another one.
     #[error("applied up to {}, the log gives state hash {found}, not {}", .expected.index, .expected.hash)]
@@ -83,6 +130,26 @@ impl Checkpoint {
     #[must_use]
     pub fn base(&self) -> LogIndex {
         self.base
+    }
+
+    /// Whether it can go on from this.
+    ///
+    /// # Errors
+    /// When that begins later, or cannot be read.
+    pub fn check(&self, beginning: &Beginning) -> Result<(), ResumeError> {
+        let begins = beginning.header()?.map_or(LogIndex::ZERO, |header| header.index);
+        let (made, needed) = (self.applied.index, self.base);
+        // A server that has been started and not restored has applied nothing.
+        if begins > made {
+            return Err(ResumeError::TooOld { made, begins });
+        }
+        if begins < beginning.base.index {
+            return Err(ResumeError::LogMissing { needed: beginning.base.index, have: begins });
+        }
+        if beginning.base.index > needed {
+            return Err(ResumeError::TooOld { made: needed, begins: beginning.base.index });
+        }
+        Ok(())
     }
 
     /// The time at which it was made.
@@ -160,19 +227,20 @@ impl Replica {
         }
     }
 
-    /// A replica that goes on from a checkpoint. `entries` are those from index 1 to the base, or more; the
-    /// state machine is an empty one.
+    /// A replica that goes on from a checkpoint. The entries are those up to its base, or more; the state
+    /// machine is an empty one.
     ///
     /// # Errors
-    /// When the entries are not those that belong to it.
+    /// When this is not what belongs to it.
     pub fn resume(
         checkpoint: Checkpoint,
-        entries: impl IntoIterator<Item = Entry>,
+        beginning: Beginning,
         machine: Box<dyn StateMachine>,
     ) -> Result<Replica, ResumeError> {
+        checkpoint.check(&beginning)?;
         let base = checkpoint.base;
-        let kept = entries.into_iter().take_while(|entry| entry.index <= base);
-        let mut log = EntryLog::new(Vec::new());
+        let kept = beginning.entries.into_iter().take_while(|entry| entry.index <= base);
+        let mut log = EntryLog::after(beginning.base, Vec::new());
         for entry in kept.chain(checkpoint.tail) {
             if entry.index != log.last_index().next() || entry.term < log.last_term() {
                 return Err(ResumeError::LogMissing { needed: base, have: log.last_index() });
@@ -206,6 +274,10 @@ impl Replica {
             diverged: checkpoint.diverged,
             actions: Actions::new(),
         };
+        if let Some(file) = beginning.snapshot {
+            let restored = replica.restore_whole(file);
+            restored.map_err(|reason| ResumeError::Snapshot { reason })?;
+        }
         replica.apply_again(checkpoint.applied.index);
         match replica.chain.applied() {
             found if found == checkpoint.applied => Ok(replica),

@@ -305,6 +305,15 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A snapshot comes from a leader: of its file, so many bytes are here.
+    ReceivingSnapshot {
+        /// The leader.
+        from: NodeId,
+        /// The log index whose state it holds.
+        index: LogIndex,
+        /// Where it goes on; zero at its start.
+        bytes: u64,
+    },
     /// A snapshot that a leader sent was not taken: what came is not what a leader wrote, or cannot be kept.
     SnapshotNotReceived {
         /// The log index whose state it was to hold.

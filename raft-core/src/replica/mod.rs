@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub use administration::{Administered, Task, TaskRefused};
-pub use checkpoint::{Checkpoint, ResumeError};
+pub use checkpoint::{Beginning, Checkpoint, ResumeError};
 pub use disk_health::DiskHealth;
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;

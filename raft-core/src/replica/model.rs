@@ -141,6 +141,7 @@ fn project_snapshots(snapshots: &Snapshots, mut out: &mut dyn Hasher) {
         whole,
         recorded,
         is_removing,
+        is_stuck,
         later,
         own,
         receiving,
@@ -149,7 +150,7 @@ fn project_snapshots(snapshots: &Snapshots, mut out: &mut dyn Hasher) {
         read_for: _,
     } = snapshots;
     let recorded = recorded.iter().map(|(snapshot, _)| *snapshot).collect::<alloc::vec::Vec<_>>();
-    (whole, recorded, is_removing, later, own.is_some(), reading.is_some()).hash(&mut out);
+    (whole, recorded, is_removing, is_stuck, later, own.is_some(), reading.is_some()).hash(&mut out);
     receiving.as_ref().map(|receiving| receiving.snapshot).hash(&mut out);
 }
 

@@ -266,6 +266,9 @@ fn notice(notice: &Notice) -> String {
             format!("has another state than {} at {}", peers.join(", "), found.index)
         }
         Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
+        Notice::ReceivingSnapshot { from, index, bytes } => {
+            format!("receives the snapshot {index} from {from}, from byte {bytes} on")
+        }
         Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
         Notice::SnapshotInstalled { index } => format!("has the state of the snapshot {index}"),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),

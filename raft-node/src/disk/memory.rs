@@ -1,6 +1,7 @@
 //! The disk of a node without one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use raft_core::disk::{AsideOp, AsideSeq, DiskBatch, FileName};
@@ -11,14 +12,22 @@ use super::{Completion, Disk};
 /// hands it over. A node on it has lost its disk once it stops, and is to its peers a member that was wiped.
 pub struct MemoryDisk {
     completions: Box<dyn Fn(Completion) + Send>,
-    snapshots: Mutex<BTreeMap<FileName, Vec<u8>>>,
+    snapshots: MemoryFiles,
 }
+
+/// Files in memory.
+pub(crate) type MemoryFiles = Arc<Mutex<BTreeMap<FileName, Vec<u8>>>>;
 
 impl MemoryDisk {
     /// A disk that reports to `completions`, which must not submit from within the call.
     #[must_use]
     pub fn new(completions: impl Fn(Completion) + Send + 'static) -> MemoryDisk {
-        MemoryDisk { completions: Box::new(completions), snapshots: Mutex::default() }
+        MemoryDisk { completions: Box::new(completions), snapshots: MemoryFiles::default() }
+    }
+
+    /// The snapshots' files.
+    pub(crate) fn snapshots(&self) -> MemoryFiles {
+        self.snapshots.clone()
     }
 }
 

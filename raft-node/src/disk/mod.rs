@@ -25,6 +25,7 @@ mod tests;
 pub(crate) use data_dir::is_log_file;
 pub use data_dir::{DataDir, DataDirError, ReadOnlyDir};
 pub use memory::MemoryDisk;
+pub(crate) use memory::MemoryFiles;
 pub use thread::{DiskHandle, DiskThread};
 
 /// Where batches go. Batches are carried out in the order they are handed over.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use raft_core::entry::Entry;
 use raft_core::replica::{Action, CallReply, Event, Notice, Refused, Replica, Reply, Role, Token};
-use raft_core::types::{LogIndex, Time};
+use raft_core::types::{EntryId, LogIndex, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Moment, sleep_until};
 
@@ -209,6 +209,10 @@ impl Driver {
                 let _ = respond.send(self.explain());
                 return;
             }
+            Input::Beginning { respond } => {
+                let _ = respond.send(beginning(&self.replica));
+                return;
+            }
             Input::Entries { first, last, respond } => {
                 let _ = respond.send(entries(&self.replica, first, last));
                 return;
@@ -276,6 +280,9 @@ impl Driver {
             }
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
+            }
+            Notice::ReceivingSnapshot { from, index, bytes } => {
+                tracing::info!(%from, %index, bytes, "receives a snapshot, from this byte on");
             }
             Notice::SnapshotInstalled { index } => {
                 tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
@@ -370,6 +377,9 @@ impl Wreck {
                 let reply = Reply::Refused(Refused::Failed);
                 let _ = respond.send(Answer { reply, obstacle: Some(reason.to_owned()) });
             }
+            Input::Beginning { respond } => {
+                let _ = respond.send(beginning(&self.replica));
+            }
             Input::Entries { first, last, respond } => {
                 let _ = respond.send(entries(&self.replica, first, last));
             }
@@ -377,6 +387,11 @@ impl Wreck {
             _ => {}
         }
     }
+}
+
+/// Where the log begins, and the oldest snapshot that it goes on from.
+fn beginning(replica: &Replica) -> (EntryId, Option<EntryId>) {
+    (replica.consensus().log().base(), replica.consensus().oldest_snapshot())
 }
 
 /// The next entries of a part of the log: as many as are cloned in a moment.

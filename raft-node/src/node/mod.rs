@@ -19,16 +19,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use raft_core::disk::SnapshotFile;
 use raft_core::entry::{Command, Entry};
 use raft_core::kv;
 use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
 use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply, Task};
-use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
+use raft_core::types::{EntryId, Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::Config;
+use crate::config::{Config, Storage};
+use crate::disk::MemoryFiles;
 use crate::error::{RequestError, StartError};
-use crate::record::{Archive, Recording, RecordingError};
+use crate::record::{Archive, Recording, RecordingError, SnapshotSource};
 
 /// Requests and messages waiting for the replica at most; past that, clients are told so at once.
 const INBOX: usize = 16_384;
@@ -59,6 +61,8 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// None where nothing is recorded.
     archive: Option<Archive>,
+    /// Those of a node without a directory.
+    snapshots: MemoryFiles,
     /// Holds true once a failed node has saved its recording, or has none to save.
     saved: watch::Sender<bool>,
 }
@@ -101,6 +105,10 @@ pub(crate) enum Input {
     },
     Explain {
         respond: oneshot::Sender<Explanation>,
+    },
+    /// The entry before the log's first, and the oldest snapshot that it goes on from.
+    Beginning {
+        respond: oneshot::Sender<(EntryId, Option<EntryId>)>,
     },
     /// The log's entries from `first` on, not beyond `last`: some of them, and none where there are none.
     Entries {
@@ -372,6 +380,32 @@ impl Node {
             }
         }
         self.shared.saved.send_replace(true);
+    }
+
+    /// The entry before the first that the log holds, and the file of the oldest snapshot that it goes on from.
+    pub(crate) async fn beginning(&self) -> Result<(EntryId, Option<SnapshotSource>), RequestError> {
+        loop {
+            let (respond, answer) = oneshot::channel();
+            if self.shared.inbox.send(Input::Beginning { respond }).await.is_err() {
+                return Err(self.gone());
+            }
+            let Ok((base, oldest)) = answer.await else { return Err(self.gone()) };
+            let Some(oldest) = oldest else { return Ok((base, None)) };
+            let name = SnapshotFile::Whole(oldest.index).file_name();
+            let source = match &self.config().storage {
+                Storage::Directory(directory) => {
+                    std::fs::File::open(directory.join(name)).ok().map(SnapshotSource::File)
+                }
+                Storage::Ephemeral => {
+                    let file = self.shared.snapshots.lock().get(&name).cloned();
+                    file.map(|file| SnapshotSource::Memory(file.into()))
+                }
+            };
+            // Where it has just been removed, another one has taken its place.
+            if source.is_some() {
+                return Ok((base, source));
+            }
+        }
     }
 
     /// Some entries of the log, from `first` on and not beyond `last`: one at least.

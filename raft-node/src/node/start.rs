@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{self, Driver};
 use super::{INBOX, Life, Node, Shared};
 use crate::config::{Config, Storage};
-use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk};
+use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk, MemoryFiles};
 use crate::error::StartError;
 use crate::http;
 use crate::record::{self, Tape};
@@ -70,10 +70,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
     let (report, completions) = mpsc::unbounded_channel();
     // Nobody listens once the node has ended, and then nobody needs to.
     let report = move |completion| drop(report.send(completion));
-    let disk: Box<dyn Disk> = match dir {
-        Some(dir) => Box::new(DiskThread::spawn(dir, report)?),
-        None => Box::new(MemoryDisk::new(report)),
-    };
+    let (disk, snapshots) = disk_of(dir, report)?;
     // Only now: the directory is locked and a log's.
     let (tape, archive) = record::open(&config);
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
@@ -89,6 +86,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
             ended,
             thread: Mutex::new(None),
             archive,
+            snapshots,
             saved: watch::Sender::new(false),
         }),
     };
@@ -120,6 +118,19 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
     })?;
     *node.shared.thread.lock() = Some(thread);
     Ok(node)
+}
+
+/// The disk of a node, and the files of one without.
+fn disk_of(
+    dir: Option<DataDir>,
+    report: impl Fn(Completion) + Send + Sync + 'static,
+) -> Result<(Box<dyn Disk>, MemoryFiles), StartError> {
+    let Some(dir) = dir else {
+        let disk = MemoryDisk::new(report);
+        let snapshots = disk.snapshots();
+        return Ok((Box::new(disk), snapshots));
+    };
+    Ok((Box::new(DiskThread::spawn(dir, report)?), MemoryFiles::default()))
 }
 
 /// Runs the node until it has stopped. Gives back the threads for sockets, which cannot be waited for here.

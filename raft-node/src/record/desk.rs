@@ -6,10 +6,11 @@ use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use raft_core::entry::Entry;
+use raft_core::disk::SnapshotFile;
 use raft_core::kv::Store;
 use raft_core::log::{IDENTITY_FILE, Identity, LogOptions, Recovery, recover};
 use raft_core::record;
+use raft_core::replica::Beginning;
 use raft_core::state_machine::StateMachine;
 use raft_core::types::Time;
 
@@ -116,20 +117,20 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The bytes of a recording, and the log where it is not among them.
-fn read(path: &Path, which: Which) -> Result<(Vec<u8>, Option<Vec<Entry>>), ReplayError> {
+fn read(path: &Path, which: Which) -> Result<(Vec<u8>, Option<Beginning>), ReplayError> {
     let unreadable = |error| ReplayError::Unreadable { path: path.to_owned(), error };
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok((fs::read(path).map_err(unreadable)?, None));
     }
-    let entries = read_log(path)?;
+    let beginning = read_log(path)?;
     let bytes = read_pieces(path, which).map_err(unreadable)?;
     if bytes.is_empty() {
         return Err(ReplayError::Nothing { path: path.to_owned() });
     }
-    Ok((bytes, Some(entries)))
+    Ok((bytes, Some(beginning)))
 }
 
-fn read_log(path: &Path) -> Result<Vec<Entry>, ReplayError> {
+fn read_log(path: &Path) -> Result<Beginning, ReplayError> {
     let text = fs::read(path.join(IDENTITY_FILE)).map_err(|error| match error.kind() {
         ErrorKind::NotFound => ReplayError::Foreign { path: path.to_owned() },
         _ => ReplayError::Unreadable { path: path.join(IDENTITY_FILE), error },
@@ -137,9 +138,18 @@ fn read_log(path: &Path) -> Result<Vec<Entry>, ReplayError> {
     let unusable = |reason: String| ReplayError::Log { path: path.to_owned(), reason };
     let identity =
         Identity::decode(&text).map_err(|error| unusable(format!("{IDENTITY_FILE} is {error}")))?;
-    match recover(&ReadOnlyDir::new(path), &identity.node_id, LogOptions::default()) {
-        Ok(Recovery::Found(recovered)) => Ok(recovered.entries),
-        Ok(Recovery::Empty) => Ok(Vec::new()),
-        Err(error) => Err(unusable(error.to_string())),
-    }
+    let found = match recover(&ReadOnlyDir::new(path), &identity.node_id, LogOptions::default()) {
+        Ok(Recovery::Found(found)) => found,
+        Ok(Recovery::Empty) => return Ok(Beginning::default()),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    // The oldest: so that as much as possible of the recording comes after it.
+    let snapshot = match found.earlier.first().copied().or(found.snapshot) {
+        Some(oldest) => {
+            let file = path.join(SnapshotFile::Whole(oldest.index).file_name());
+            Some(fs::read(&file).map_err(|error| ReplayError::Unreadable { path: file, error })?.into())
+        }
+        None => None,
+    };
+    Ok(Beginning { base: found.base, entries: found.entries, snapshot })
 }

@@ -1,10 +1,11 @@
 //! A recording in one piece of bytes: the log that its first checkpoint leaves out, then the ring.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft_core::types::LogIndex;
+use raft_core::types::{EntryId, LogIndex};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
@@ -20,11 +21,49 @@ const READ: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Recording {
     node: Node,
+    /// The snapshot that the prologue begins with, and how much of it was read.
+    snapshot: Option<(SnapshotSource, u64)>,
+    /// The entry before the first of the prologue.
+    base: EntryId,
     /// The next entry of the prologue.
     next: LogIndex,
     last: LogIndex,
     pieces: VecDeque<Piece>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// A snapshot's file, open for reading: it may be removed meanwhile.
+#[derive(Debug)]
+pub(crate) enum SnapshotSource {
+    /// In a data directory.
+    File(std::fs::File),
+    /// In memory.
+    Memory(Bytes),
+}
+
+impl SnapshotSource {
+    /// The bytes from an offset on, as many as are read at a time; fewer at its end.
+    fn part(self, offset: u64) -> std::io::Result<(SnapshotSource, Vec<u8>)> {
+        let mut part = Vec::new();
+        match &self {
+            SnapshotSource::File(file) => {
+                part.resize(READ, 0);
+                let mut length = 0;
+                while length < READ {
+                    match file.read_at(&mut part[length..], offset + length as u64)? {
+                        0 => break,
+                        read => length += read,
+                    }
+                }
+                part.truncate(length);
+            }
+            SnapshotSource::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                part.extend_from_slice(&bytes[start..bytes.len().min(start + READ)]);
+            }
+        }
+        Ok((self, part))
+    }
 }
 
 impl Recording {
@@ -34,8 +73,12 @@ impl Recording {
         permit: OwnedSemaphorePermit,
     ) -> Result<Recording, RecordingError> {
         let pieces = blocking(move || keeper.pieces()).await?;
-        let last = pieces.front().ok_or(RecordingError::GivenUp)?.base;
-        Ok(Recording { node, next: LogIndex::ZERO, last, pieces, _permit: permit })
+        let (base, snapshot) = node.beginning().await?;
+        // Pieces from before the log's beginning are passed over: the first of use is not known here.
+        let first = if base.index > LogIndex::ZERO { pieces.back() } else { pieces.front() };
+        let last = first.ok_or(RecordingError::GivenUp)?.base;
+        let snapshot = snapshot.map(|source| (source, 0));
+        Ok(Recording { node, snapshot, base, next: LogIndex::ZERO, last, pieces, _permit: permit })
     }
 
     /// The next bytes; none at its end.
@@ -43,6 +86,15 @@ impl Recording {
     /// # Errors
     /// When the node ends, or its files cannot be read. What came so far is not a whole recording.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RecordingError> {
+        if let Some((source, offset)) = self.snapshot.take() {
+            let (source, part) = blocking(move || source.part(offset)).await?;
+            let mut bytes = Vec::new();
+            raft_core::record::prologue_snapshot(self.base, &part, &mut bytes);
+            if part.len() == READ {
+                self.snapshot = Some((source, offset + READ as u64));
+            }
+            return Ok(Some(bytes.into()));
+        }
         // The prologue is there even where the log is empty.
         if self.next == LogIndex::ZERO || self.next <= self.last {
             return self.prologue().await.map(Some);
@@ -62,7 +114,7 @@ impl Recording {
     }
 
     async fn prologue(&mut self) -> Result<Bytes, RecordingError> {
-        self.next = self.next.max(LogIndex(1));
+        self.next = self.next.max(self.base.index.next());
         let entries = match self.next <= self.last {
             true => self.node.entries(self.next, self.last).await?,
             false => Vec::new(),

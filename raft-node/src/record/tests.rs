@@ -7,7 +7,7 @@ use raft_core::entry::{Command, Entry};
 use raft_core::kv::{self, Key, Store, Value};
 use raft_core::log::{Identity, LogOptions, create};
 use raft_core::record::{Summary, replay};
-use raft_core::replica::{Action, Event, Options, Replica, SnapshotEvery, Stored, Token};
+use raft_core::replica::{Action, Beginning, Event, Options, Replica, SnapshotEvery, Stored, Token};
 use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 
 use super::Tape;
@@ -243,7 +243,8 @@ impl Recorded {
     fn again(&self, pieces: Vec<(u64, Vec<u8>)>) -> Summary {
         let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
         let (program, machine) = (env!("CARGO_PKG_VERSION"), Box::new(Store::new()));
-        let summary = replay(&bytes, Some(self.entries()), program, machine, &mut |_, _| {}).unwrap();
+        let summary =
+            replay(&bytes, Some(Beginning::of(self.entries())), program, machine, &mut |_, _| {}).unwrap();
         assert_eq!(summary.applied_hash, self.replica.applied_hash());
         assert_eq!((summary.last_applied, summary.torn_bytes), (self.replica.last_applied(), 0));
         summary

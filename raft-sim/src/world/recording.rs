@@ -2,10 +2,11 @@
 //! ends, all that goes into its replica is recorded; then it is done again, and has to do the same and come
 //! to the same state, to the last byte.
 
-use raft_core::entry::Entry;
+use bytes::Bytes;
+use raft_core::disk::SnapshotFile;
 use raft_core::kv::Store;
 use raft_core::record::{Header, Recorder, Told, replay};
-use raft_core::replica::{Action, Event, Replica};
+use raft_core::replica::{Action, Beginning, Event, Replica};
 use raft_core::types::{NodeId, Time};
 
 use super::World;
@@ -24,7 +25,7 @@ pub(crate) struct Tape {
     recorder: Recorder,
     bytes: Vec<u8>,
     /// The log before the first file.
-    base: Vec<Entry>,
+    base: Beginning,
     /// What the replica wanted done.
     actions: Vec<Action>,
 }
@@ -71,11 +72,20 @@ impl World {
 
     fn begin_recording(&mut self, at: usize) {
         let log = self.nodes[at].replica.as_ref().expect("it is up").consensus().log();
-        let base = log.range(log.first_index()..=log.last_index()).cloned().collect();
+        let entries = log.range(log.first_index()..=log.last_index()).cloned().collect();
+        let snapshot = self.snapshot_at(at);
+        let base = Beginning { base: log.base(), entries, snapshot };
         let mut tape = Tape { recorder: Recorder::new(), bytes: Vec::new(), base, actions: Vec::new() };
         tape.begin(&self.nodes[at]);
         self.now_tell(|| format!("n{} is recorded from here on", at + 1));
         self.nodes[at].tape = Some(tape);
+    }
+
+    /// The file of the oldest snapshot that a process keeps.
+    fn snapshot_at(&self, at: usize) -> Option<Bytes> {
+        let oldest = self.nodes[at].replica.as_ref().expect("it is up").consensus().oldest_snapshot()?;
+        let name = SnapshotFile::Whole(oldest.index).file_name();
+        Some(self.nodes[at].disk.seen().remove(&name).expect("a snapshot that is kept is there").into())
     }
 
     /// A process ends: what was recorded of it is done again.

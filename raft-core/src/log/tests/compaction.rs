@@ -259,3 +259,25 @@ fn every_damaged_byte_of_a_compacted_log_is_noticed() {
         }
     }
 }
+
+/// The segment after it says again what stood in it, once that is durable.
+#[test]
+fn a_segment_stays_until_the_next_one_is_known_to_begin() {
+    let mut log = Log::new();
+    log.append(&[snapshot(20, 3)]);
+    log.compact(20);
+    let first = log.segments().remove(0);
+    while log.writer.segment().file_name() == first {
+        let (frame, ops) = log.writer.append(&[entry(21, 3, vec![9; 100])]);
+        log.disk.apply_all(&ops);
+        if log.writer.segment().file_name() == first {
+            log.writer.note_durable(frame);
+        }
+    }
+    log.writer.append(&[snapshot(21, 3)]);
+    assert_eq!(log.writer.oldest_dispensable(LogIndex(21)), None, "it may be in flight");
+    log.writer.note_durable(log.writer.last_frame());
+    assert!(log.writer.oldest_dispensable(LogIndex(21)).is_none(), "it holds that entry itself");
+    log.writer.append(&[snapshot(22, 3)]);
+    assert_eq!(log.writer.oldest_dispensable(LogIndex(22)), Some(first));
+}

@@ -57,6 +57,8 @@ pub(super) struct Snapshots {
     pub(super) recorded: VecDeque<(EntryId, WriteSeq)>,
     /// Whether a segment is being removed.
     pub(super) is_removing: bool,
+    /// Whether the last one could not be removed.
+    pub(super) is_stuck: bool,
     /// Files of later snapshots that an earlier process left.
     pub(super) later: Vec<SnapshotFile>,
     /// This server's own is being read, at a start.
@@ -118,6 +120,7 @@ impl Replica {
             self.consensus.snapshots.push_back(snapshot);
             self.compact();
         }
+        self.remove_segment();
     }
 
     /// Lets go of snapshots before the last ones, and of the log before those.
@@ -135,6 +138,7 @@ impl Replica {
         if let Some(oldest) = self.consensus.snapshots.front() {
             self.consensus.log.compact(oldest.index);
         }
+        self.snapshots.is_stuck = false;
         self.remove_segment();
     }
 
@@ -142,7 +146,7 @@ impl Replica {
     /// gap.
     fn remove_segment(&mut self) {
         let Some(oldest) = self.consensus.snapshots.front() else { return };
-        if self.snapshots.is_removing {
+        if self.snapshots.is_removing || self.snapshots.is_stuck {
             return;
         }
         if let Some(file) = self.storage.writer.oldest_dispensable(oldest.index) {
@@ -154,6 +158,7 @@ impl Replica {
     /// The oldest segment is gone. Where it could not be removed, the next snapshot tries again.
     pub(super) fn segment_removed(&mut self, outcome: &AsideOutcome) {
         self.snapshots.is_removing = false;
+        self.snapshots.is_stuck = outcome.is_err();
         if outcome.is_ok() {
             self.storage.writer.segment_removed();
             self.remove_segment();

@@ -102,7 +102,12 @@ impl Replica {
             self.begin_receiving(from, snapshot);
         }
         let Some(receiving) = &mut self.snapshots.receiving else { return };
+        let is_new_leader = receiving.leader != *from;
         receiving.leader = from.clone();
+        if is_new_leader && matches!(receiving.stage, Stage::Coming(_)) {
+            self.tell_where_it_goes_on();
+        }
+        let Some(receiving) = &mut self.snapshots.receiving else { return };
         let is_it = receiving.snapshot == snapshot;
         match chunk {
             Some(chunk) if is_it => self.take_chunk(&chunk),
@@ -176,6 +181,17 @@ impl Replica {
         self.consensus.report_received(&leader, snapshot, received);
     }
 
+    fn begin_to_come(&mut self) {
+        self.tell_where_it_goes_on();
+        self.report_received(None);
+    }
+
+    fn tell_where_it_goes_on(&mut self) {
+        let Some(Receiving { leader, snapshot, received, .. }) = &self.snapshots.receiving else { return };
+        let (from, index, bytes) = (leader.clone(), snapshot.index, *received);
+        self.consensus.notify(Notice::ReceivingSnapshot { from, index, bytes });
+    }
+
     /// What was asked for aside is done.
     pub(in super::super) fn received_aside(&mut self, number: u64, outcome: AsideOutcome) {
         let Some(receiving) = self.snapshots.receiving.as_mut().filter(|r| r.number == number) else {
@@ -193,7 +209,7 @@ impl Replica {
             }
             Stage::Making => {
                 receiving.stage = Stage::Coming(SnapshotFile::Part(receiving.snapshot.index));
-                self.report_received(None);
+                self.begin_to_come();
             }
             Stage::Coming(_) => {
                 if let Some((end, true)) = receiving.writes.pop_front() {
@@ -223,7 +239,7 @@ impl Replica {
                 // What an earlier process wrote may have been lost with the power.
                 (Err(Unusable::Damaged(_)), Stage::Found { file, .. }) => {
                     receiving.go_on_from_found(file);
-                    return self.report_received(None);
+                    return self.begin_to_come();
                 }
                 (Err(unusable), _) => return self.refuse(unusable.reason()),
             }
@@ -239,7 +255,7 @@ impl Replica {
         match receiving.stage {
             Stage::Found { file, is_read: true, .. } => {
                 receiving.go_on_from_found(file);
-                self.report_received(None);
+                self.begin_to_come();
             }
             Stage::Found { file, read, is_asked: false, is_read } => {
                 receiving.stage = Stage::Found { file, read, is_asked: true, is_read };

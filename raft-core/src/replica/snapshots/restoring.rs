@@ -199,6 +199,23 @@ impl Replica {
 
     /// The state that was taken in becomes this server's.
     pub(super) fn put_in_place(&mut self, header: &Header) -> Result<(), String> {
+        self.take_over(header)?;
+        self.join_cluster(header.cluster_id);
+        Ok(())
+    }
+
+    /// The state at a snapshot, from its file as a whole, without telling anybody.
+    pub(in super::super) fn restore_whole(&mut self, file: Bytes) -> Result<(), String> {
+        let mut restoring = Restoring::new("the snapshot".into());
+        restoring.feed(file);
+        while restoring.has_more() {
+            restoring.work(&mut *self.machine, &mut self.sessions).map_err(Unusable::reason)?;
+        }
+        let header = restoring.reader.finish().map_err(|error| error.to_string())?;
+        self.take_over(&header)
+    }
+
+    fn take_over(&mut self, header: &Header) -> Result<(), String> {
         let applied = Applied { index: header.index, hash: header.state_hash };
         // One of an older state: it is needed no longer.
         self.abandon_taking();
@@ -207,7 +224,6 @@ impl Replica {
         self.chain = HashChain::after(applied);
         self.last_applied = applied.index;
         self.consensus.applied = applied;
-        self.join_cluster(header.cluster_id);
         Ok(())
     }
 

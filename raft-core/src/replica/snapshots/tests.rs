@@ -10,7 +10,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
+use super::super::{
+    Action, Beginning, Event, Notice, Options, Replica, ResumeError, Role, SnapshotEvery, Stored,
+};
 use crate::consensus::{Configuration, Timing};
 use crate::disk::{AsideError, AsideErrorKind, AsideOp, FileName, SnapshotFile};
 use crate::entry::{Command, Entry, Payload};
@@ -521,7 +523,8 @@ fn what_is_damaged_on_its_way_is_not_taken() {
     leader.files.get_mut(&name).expect("its file")[2_000_000] ^= 1;
     connect(&mut leader, &mut follower);
     elect(&mut leader);
-    while follower.notices.len() < 2 {
+    let is_refused = |notice: &Notice| matches!(notice, Notice::SnapshotNotReceived { .. });
+    while !follower.notices.iter().any(is_refused) {
         round(&mut leader, &mut follower, u64::MAX);
     }
     let told: Vec<String> = follower.notices.iter().map(crate::story::notice).collect();
@@ -599,4 +602,32 @@ fn a_snapshot_that_is_whole_makes_the_log_begin_later() {
     let Ok(Recovery::Found(found)) = recover(&server.files, &id, LOG) else { panic!("it is refused") };
     assert_eq!((found.earlier.len(), found.snapshot.unwrap_or_default().index), (1, LogIndex(120)));
     assert_eq!(found.last().index, LogIndex(120));
+}
+
+/// A recording of a server whose log begins after a snapshot.
+#[test]
+fn a_replica_is_resumed_after_a_snapshot() {
+    let snapshot = snapshot_file(40, 30_000);
+    let server = Server::leader("n1", &snapshot);
+    let log = server.replica.consensus().log();
+    let beginning = |file: &[u8]| Beginning {
+        base: log.base(),
+        entries: log.range(LogIndex(1)..=log.last_index()).cloned().collect(),
+        snapshot: Some(Bytes::copy_from_slice(file)),
+    };
+    let resumed =
+        |file: &[u8]| Replica::resume(server.replica.checkpoint(), beginning(file), Box::new(Store::new()));
+    let again = resumed(&snapshot.1).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(again.applied_hash(), server.replica.applied_hash());
+    assert_eq!(again.checkpoint().base(), server.replica.checkpoint().base());
+    let later = resumed(&snapshot_file(41, 10).1).err();
+    let (made, begins) = (snapshot.0.index, LogIndex(42));
+    assert_eq!(later, Some(ResumeError::TooOld { made, begins }));
+    let other = resumed(&snapshot_file(39, 10).1).err();
+    assert!(
+        matches!(other, Some(ResumeError::OtherState { .. } | ResumeError::LogMissing { .. })),
+        "{other:?}"
+    );
+    let damaged = resumed(&snapshot.1[..snapshot.1.len() - 1]).err();
+    assert!(matches!(damaged, Some(ResumeError::Snapshot { .. })), "{damaged:?}");
 }
