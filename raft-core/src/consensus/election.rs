@@ -31,6 +31,13 @@ impl Consensus {
         if self.disk.is_full() { self.timing.election_timeout_max } else { Duration::ZERO }
     }
 
+    /// It does not stand yet: who votes is still on its way from its snapshot.
+    pub(crate) fn put_election_off(&mut self) {
+        if self.now >= self.election_deadline {
+            self.reset_election_deadline();
+        }
+    }
+
     /// No leader was heard in time.
     pub(super) fn election_timeout(&mut self) {
         self.reset_election_deadline();

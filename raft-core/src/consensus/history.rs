@@ -34,9 +34,10 @@ impl History {
         History { base: (LogIndex::ZERO, start), in_log: Vec::new() }
     }
 
-    /// Of a log that begins after a snapshot with this configuration.
-    pub(crate) fn restored(index: LogIndex, configuration: Configuration) -> History {
-        History { base: (index, configuration), in_log: Vec::new() }
+    /// A snapshot tells what was in force at its end, and where that stands: all up to there is committed.
+    pub(crate) fn restore(&mut self, snapshot: LogIndex, index: LogIndex, configuration: Configuration) {
+        self.in_log.retain(|(at, _)| *at > snapshot);
+        self.base = (index, configuration);
     }
 
     /// An entry was added to the log.
@@ -122,6 +123,16 @@ mod tests {
         assert_eq!((history.index(), voters(history.current())), (LogIndex(3), 3));
         history.truncate(LogIndex(1));
         assert_eq!((history.index(), voters(history.current())), (LogIndex::ZERO, 1));
+    }
+
+    #[test]
+    fn what_a_snapshot_carries_takes_the_place_of_what_was_before_its_end() {
+        let mut history = history(&[3, 7]);
+        history.restore(LogIndex(5), LogIndex(4), of(4));
+        assert_eq!((history.at(LogIndex(6)).0, voters(history.at(LogIndex(6)).1)), (LogIndex(4), 4));
+        assert_eq!((history.index(), voters(history.current())), (LogIndex(7), 7));
+        history.restore(LogIndex(9), LogIndex(8), of(2));
+        assert_eq!((history.index(), voters(history.current())), (LogIndex(8), 2));
     }
 
     #[test]

@@ -468,13 +468,18 @@ impl Consensus {
     }
 
     /// The log begins after `up_to` from now on; what it held up to there is in a snapshot.
-    pub fn configurations_compacted(&mut self, up_to: LogIndex) {
+    pub(crate) fn configurations_compacted(&mut self, up_to: LogIndex) {
         self.configurations.compact(up_to);
     }
 
-    /// A snapshot takes the place of the log, and this is the configuration that it carries.
-    pub fn restore_configuration(&mut self, index: LogIndex, configuration: Configuration) {
-        self.configurations = History::restored(index, configuration);
+    /// A snapshot of this index carries a configuration, which stands at `index` in the log.
+    pub(crate) fn restore_configuration(
+        &mut self,
+        snapshot: LogIndex,
+        index: LogIndex,
+        configuration: Configuration,
+    ) {
+        self.configurations.restore(snapshot, index, configuration);
     }
 
     /// Adds an entry to the log. If it is a configuration, that is in force from now on.

@@ -170,6 +170,7 @@ impl Consensus {
         if !self.log.holds(snapshot) {
             assert!(snapshot.index > self.commit_index, "what is committed is never removed");
             self.log.restart(snapshot);
+            self.configurations.truncate(snapshot.index.next());
         }
         self.commit_index = self.commit_index.max(snapshot.index);
         if let RoleState::Follower(following) = &mut self.role {

@@ -309,6 +309,9 @@ impl Replica {
     }
 
     fn tick(&mut self) {
+        if self.is_restoring() {
+            self.consensus.put_election_off();
+        }
         self.consensus.tick();
         self.watch_disk();
         self.expire_clients();
@@ -334,6 +337,7 @@ impl Replica {
             Message::ForwardReply { request, outcome } => self.forward_answered(from, request, outcome),
             Message::Administer { request, task } => self.administer_for_peer(from, request, &task),
             Message::AdministerReply { request, outcome } => self.task_answered(from, request, outcome),
+            Message::TimeoutNow { .. } if self.is_restoring() => {}
             Message::Diverged { term, at } => self.told_of_divergence(from, term, at),
             Message::InstallSnapshot(install) => self.receive_snapshot(from, install),
             Message::AppendReply(reply) => {

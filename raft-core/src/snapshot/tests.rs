@@ -191,7 +191,7 @@ fn what_is_wrong_is_said_with_file_and_place_and_advice() {
     let mut file = small();
     file[100] ^= 1;
     let error = read(&file, usize::MAX).unwrap_err().to_string();
-    assert!(error.starts_with("snapshot-00000000000000000300 is damaged at offset 35:"), "{error}");
+    assert!(error.starts_with("snapshot-00000000000000000300 is damaged at offset 52:"), "{error}");
     assert!(error.contains("Do not delete or edit single files"), "{error}");
     let mut newer = header().encode();
     newer[8] = 2;
@@ -214,14 +214,15 @@ fn the_file_is_a_format() {
 }
 
 const GOLDEN: &str = "\
-52414654534e4150010000000f000000
-6bb247d8888e98a8c0e0808101ac0207
-cdd7021f0000007600000085942a69ff
-04000800000073657373696f6e730164
-0000000701004a600707070707070000
-00000000000086a2c5fd010000000000
-0000760000000000000023821c76f5d9
-b743
+52414654534e41500100000020000000
+0477c092888e98a8c0e0808101ac0207
+cdd70201020161000000000001620000
+000000001f00000076000000f956b36e
+ff04000800000073657373696f6e7301
+640000000701004a6007070707070700
+00000000000000ce7613c40100000000
+000000760000000000000023821c76f5
+d9b743
 ";
 
 proptest! {

@@ -137,6 +137,8 @@ impl Replica {
         }
         if let Some(oldest) = self.consensus.snapshots.front() {
             self.consensus.log.compact(oldest.index);
+            let base = self.consensus.log().base().index;
+            self.consensus.configurations_compacted(base);
         }
         self.snapshots.is_stuck = false;
         self.remove_segment();

@@ -199,7 +199,11 @@ impl Replica {
 
     /// The state that was taken in becomes this server's.
     pub(super) fn put_in_place(&mut self, header: &Header) -> Result<(), String> {
+        // One of an older state: it is needed no longer.
+        self.abandon_taking();
         self.take_over(header)?;
+        let (index, configuration) = (header.configuration_index, header.configuration.clone());
+        self.consensus.restore_configuration(header.index, index, configuration);
         self.join_cluster(header.cluster_id);
         Ok(())
     }
@@ -217,8 +221,6 @@ impl Replica {
 
     fn take_over(&mut self, header: &Header) -> Result<(), String> {
         let applied = Applied { index: header.index, hash: header.state_hash };
-        // One of an older state: it is needed no longer.
-        self.abandon_taking();
         self.machine.restored().map_err(|error| format!("the state machine refuses it: {error}"))?;
         self.sessions.restored();
         self.chain = HashChain::after(applied);

@@ -18,7 +18,7 @@ use crate::entry::{ClientId, Command, Payload, Sequence, SessionStep};
 use crate::hash;
 use crate::kv::{self, Query, QueryAnswer, Store};
 use crate::log::{Identity, LogOptions, Recovery, create, recover};
-use crate::replica::{Action, Event, Notice, Options, Outcome, Replica, Reply, Stored, Token};
+use crate::replica::{Action, Event, Notice, Options, Outcome, Replica, Reply, Role, Stored, Token};
 use crate::snapshot::Reader;
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{Incarnation, LogIndex, NodeId, Time};
@@ -93,8 +93,12 @@ impl Server {
             notices: vec![],
             replies: vec![],
         };
-        server.now = Time::ZERO + Duration::from_secs(1);
-        server.happens(Event::Tick);
+        // It stands once its state is back, and leads, being alone.
+        while server.replica.consensus().role() != Role::Leader {
+            server.now = server.now + Duration::from_millis(100);
+            assert!(server.now < Time::ZERO + Duration::from_secs(9), "it does not lead");
+            server.happens(Event::Tick);
+        }
         server
     }
 
