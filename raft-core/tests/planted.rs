@@ -1,4 +1,5 @@
-//! The stories bite: with a bug of membership planted in the shipped code, at least one of them goes otherwise.
+//! The stories bite: with a bug of membership planted in the shipped code, at least one of them goes
+//! otherwise.
 //!
 //! `cargo test -p raft-core --features seeded-bugs --test planted`
 #![cfg(feature = "seeded-bugs")]

@@ -227,9 +227,10 @@ impl Consensus {
         }
     }
 
-    /// The incarnation by which a member takes part: as the configuration says, else as is on record. A learner
-    /// of whose disk the configuration does not say anything yet takes no part. One that leaves is a member
-    /// until the configuration without it is known to be committed: it may be the leader that commits it.
+    /// The incarnation by which a member takes part: as the configuration says, else as is on record. A
+    /// learner of whose disk the configuration does not say anything yet takes no part. One that leaves is a
+    /// member until the configuration without it is known to be committed: it may be the leader that commits
+    /// it.
     fn known_incarnation(&self, peer: &NodeId) -> Option<Incarnation> {
         let (_, committed) = self.configurations.at(self.commit_index);
         let member = self.configuration().member(peer).or_else(|| committed.member(peer))?;

@@ -172,8 +172,8 @@ impl Consensus {
         }
     }
 
-    /// How many voters stand before this one, once `leader` is gone: those of higher priority, and of the same
-    /// one those with a lower id.
+    /// How many voters stand before this one, once `leader` is gone: those of higher priority, and of the
+    /// same one those with a lower id.
     fn rank_without(&self, leader: &NodeId) -> usize {
         let current = self.configuration();
         let place = |id: &NodeId| {

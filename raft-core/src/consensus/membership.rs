@@ -274,7 +274,7 @@ impl Consensus {
         was_quick
     }
 
-    /// It has led the cluster to a configuration without itself (dissertation §4.2.2): another one is to lead.
+    /// It has led the cluster to a configuration without itself (dissertation §4.2.2): another is to lead.
     fn step_aside(&mut self) {
         let deadline = self.now + self.timing.election_timeout_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };

@@ -1,7 +1,8 @@
 //! Who waits for a change of the members, and what he is told.
 //!
 //! A change goes on by itself once it is in the log, whoever leads (`consensus/membership.rs`). So one whose
-//! leader is gone is asked for again: what is done of it is not done twice, and what is under way is waited for.
+//! leader is gone is asked for again: what is done of it is not done twice, and what is under way is
+//! waited for.
 
 use alloc::vec::Vec;
 
@@ -42,7 +43,8 @@ impl Replica {
         }
     }
 
-    /// Answers those whose changes have come to an end, one way or the other, and begins those that may begin.
+    /// Answers those whose changes have come to an end, one way or the other, and begins those that may
+    /// begin.
     pub(super) fn settle_changes(&mut self) {
         if self.administration.changes.is_empty() {
             return;

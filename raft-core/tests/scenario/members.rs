@@ -6,7 +6,7 @@
 //! | `change n1 add n4`, with `learner`, `priority=2`, `at=h:1` | asks a server to add another one |
 //! | `change n1 promote n4`, `change n1 remove n3`, with `force` | likewise |
 //! | `change n1 replace n3 n4`, `change n1 priority n3 2`, `change n1 address n3 h:1` | likewise |
-//! | `members`, `members n1` | prints the configuration in force: `n1 n2 +n3 -n4`, of which n3 learns and n4 leaves |
+//! | `members`, `members n1` | prints what is in force: of `n1 n2 +n3 -n4`, n3 learns, n4 leaves |
 
 use raft_core::consensus::{Change, Removed};
 use raft_core::replica::{Event, Replica, Task};

@@ -106,6 +106,38 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
         "dissertation: who hears a leader votes for no other",
         &["election_lease", "election_eager_pre_vote"],
     ),
+    (
+        "§6",
+        "the latest configuration in the log is in force, committed or not",
+        &["members_in_force_at_once", "members_truncated", "members_behind"],
+    ),
+    (
+        "§6",
+        "voters change through a joint configuration: both majorities decide",
+        &[
+            "members_add",
+            "members_joint_both_sides",
+            "members_joint_new_alone",
+            "members_next_leader_finishes",
+        ],
+    ),
+    (
+        "§6",
+        "one change at a time, and none before the leader has committed an entry of its term",
+        &["members_one_at_a_time", "members_term_not_open", "members_quorum"],
+    ),
+    (
+        "§6",
+        "who was removed does not disturb",
+        &["members_removed", "members_removed_while_away", "members_added_again"],
+    ),
+    (
+        "§4.2.1",
+        "dissertation: a server learns before it votes",
+        &["members_add", "members_learner", "members_learner_next_leader"],
+    ),
+    ("§4.2.2", "dissertation: a leader removes itself", &["members_leader_removed"]),
+    ("§6", "a voter without its disk votes again by a change alone", &["members_wiped"]),
     ("§6.2", "dissertation: a leader that lost its majority steps down", &["election_check_quorum"]),
     (
         "§6.3",

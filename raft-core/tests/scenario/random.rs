@@ -1,14 +1,15 @@
 //! A cluster to which anything happens, in an order drawn from a seed: messages overtake each other, get lost
 //! or come twice, disks are slow, servers crash in the middle of a write and lose what was not durable, one
-//! loses its disk, the network splits. Meanwhile clients write and read. Then all heals, and the cluster
-//! has to agree.
+//! loses its disk, the network splits, members come and go. Meanwhile clients write and read. Then all heals,
+//! and the cluster has to agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use raft_core::consensus::Change;
 use raft_core::entry::{ClientId, Command, Sequence, SessionStep};
 use raft_core::message::Message;
-use raft_core::replica::{Consistency, Event, Task, Token};
+use raft_core::replica::{Consistency, Event, Replica, Task, Token};
 use raft_core::types::NodeId;
 
 use super::cluster::{Cluster, Happening};
@@ -227,6 +228,7 @@ impl World {
             }
             5 => self.cluster.node(&id).disk_answers ^= true,
             6 => self.transfer(&id),
+            7 => self.change(&id),
             _ => {}
         }
     }
@@ -239,6 +241,32 @@ impl World {
         self.open.insert(token, id.clone());
         self.tasks.insert(token);
         self.cluster.step(id, Event::Administer { token, deadline, task: Task::Transfer { to } });
+    }
+
+    /// An operator wants other members.
+    fn change(&mut self, id: &NodeId) {
+        let mut who = self.node();
+        if self.ids.len() < 7 && self.dice.one_in(4) {
+            who = NodeId::new(&format!("n{}", self.ids.len() + 1)).expect("valid");
+            self.cluster.join(&who);
+            self.ids.push(who.clone());
+        }
+        let address = format!("{who}:1");
+        let change = match self.dice.below(8) {
+            0..2 => Change::Remove { id: who, force: self.dice.one_in(8) },
+            2..5 => {
+                let (learner_only, priority) = (self.dice.one_in(4), self.dice.below(3) as u8);
+                Change::Add { id: who, address, learner_only, priority }
+            }
+            5 => Change::Promote { id: who },
+            6 => Change::SetPriority { id: who, priority: self.dice.below(3) as u8 },
+            _ => Change::Replace { old: self.node(), new: who, address },
+        };
+        let (token, deadline) = (self.cluster.token(), self.cluster.now + Duration::from_millis(700));
+        self.label(token, || format!("{id}: {change}"));
+        self.open.insert(token, id.clone());
+        self.tasks.insert(token);
+        self.cluster.step(id, Event::Administer { token, deadline, task: Task::Change(change) });
     }
 
     fn crash(&mut self, id: &NodeId, unanswered: Unanswered) {
@@ -299,23 +327,29 @@ impl World {
         assert!(self.open.is_empty(), "a client has no answer");
     }
 
-    /// All that may vote follow one leader and have applied the same. (A member that knew the wiped one by
-    /// its lost disk may have no part in that, even where others admitted it anew.)
+    /// All voters follow one leader and have applied the same, and no change is left half done. (A member
+    /// that knew the wiped one by its lost disk may have no part in that, even where others admitted it anew;
+    /// and where too few are left who have their disks, nobody decides anything.)
     fn check_agreement(&self) {
-        let mut states = Vec::new();
-        for replica in self.ids.iter().filter_map(|id| self.cluster.replica(id)) {
-            let consensus = replica.consensus();
-            if consensus.admission().is_admitted() {
-                states.push((consensus.leader().cloned(), consensus.term(), replica.last_applied()));
-            }
-        }
-        let majority = self.ids.len() / 2 + 1;
-        if states.len() < majority {
+        let replicas = || self.ids.iter().filter_map(|id| self.cluster.replica(id)).map(Replica::consensus);
+        let latest = replicas().max_by_key(|c| (c.log().last_term(), c.configuration_index()));
+        let current = latest.expect("a server").configuration();
+        let is_admitted = |id: &NodeId| {
+            self.cluster.replica(id).is_some_and(|replica| replica.consensus().admission().is_admitted())
+        };
+        if !current.has_majority(is_admitted) {
             return;
+        }
+        let mut states = Vec::new();
+        for id in current.voters() {
+            let replica = self.cluster.replica(id).expect("all run");
+            let consensus = replica.consensus();
+            states.push((consensus.leader().cloned(), consensus.term(), replica.last_applied()));
         }
         states.sort();
         let most = states.chunk_by(|a, b| a == b).max_by_key(|agreed| agreed.len()).unwrap_or_default();
-        let wanted = if self.wiped { majority } else { states.len() };
+        let wanted = if self.wiped { states.len() / 2 + 1 } else { states.len() };
         assert!(most.len() >= wanted && most[0].0.is_some(), "no agreement: {states:?}");
+        assert!(!current.is_joint() || self.wiped, "a change is left half done: {current:?}");
     }
 }
