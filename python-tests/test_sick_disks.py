@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+import pytest
 from conftest import MakeCluster
 from raft_harness import Cluster, Node, eventually
 from raft_harness.load import Load
@@ -126,6 +127,7 @@ def _start_small(make_cluster: MakeCluster, size: int) -> tuple[SmallDiskCluster
     return cluster, cluster.small(cluster.wait_for_leader())
 
 
+@pytest.mark.deadline(300)
 def test_a_full_disk_hands_over_and_comes_back(make_cluster: MakeCluster) -> None:
     cluster, leader = _start_small(make_cluster, 3)
     with Load(cluster.nodes, timeout=8.0) as load:

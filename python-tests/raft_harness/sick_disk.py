@@ -81,7 +81,9 @@ class SmallDisk:
 
     def entered(self, working_directory: Path) -> list[str]:
         """What starts a command within."""
-        return ["nsenter", f"--target={self._holder.pid}", "--mount", f"--wd={working_directory}"]
+        enter = ["nsenter", f"--target={self._holder.pid}", "--mount"]
+        # A directory that was open before the file system was entered would be the one below it.
+        return [*enter, "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(working_directory)]
 
     def fill(self) -> None:
         """Leaves no room at all."""

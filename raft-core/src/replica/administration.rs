@@ -148,8 +148,8 @@ impl TaskRefused {
 pub(super) struct Administration {
     /// No leader to hand them to.
     pub(super) parked: VecDeque<(Token, Task)>,
-    /// The leader they went to last answered that it does not lead: not before this time again.
-    pub(super) retry_at: Option<Time>,
+    /// The leader of this term answered that it does not lead: not before this time to that one again.
+    pub(super) retry_at: Option<(Time, Term)>,
     pub(super) forwarded: BTreeMap<RequestId, Forwarded>,
     pub(super) next_request: RequestId,
     pub(super) handover: Option<Handover>,
@@ -188,7 +188,7 @@ impl Administration {
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.retry_at.filter(|_| !self.parked.is_empty())
+        self.retry_at.filter(|_| !self.parked.is_empty()).map(|(at, _)| at)
     }
 }
 
@@ -226,7 +226,7 @@ impl Replica {
     /// Hands on what waited for a leader, now that there may be one.
     pub(super) fn resume_tasks(&mut self) {
         let leads = self.consensus.role() == Role::Leader;
-        if leads || self.administration.retry_at.is_some_and(|at| at <= self.now) {
+        if leads || self.may_ask_again(self.administration.retry_at) {
             self.administration.retry_at = None;
         }
         let may_forward = self.other_leader().is_some() && self.administration.retry_at.is_none();
@@ -336,7 +336,7 @@ impl Replica {
             return;
         };
         if outcome == TaskOutcome::NotLeader {
-            self.administration.retry_at = Some(self.now + self.consensus.timing.heartbeat_interval / 4);
+            self.administration.retry_at = Some(self.not_soon());
             return self.park_task(token, task, Kind::Parked);
         }
         self.task_ends(Origin::Client(token), outcome);

@@ -12,9 +12,10 @@
 //! - says so, and is as before once the disk answers.
 //!
 //! A disk without room for the log's next segment has lost nothing and goes on taking what the segment in use
-//! has room for. So a server whose disk is full votes and follows as far as that goes. If it leads, it hands over; where
-//! nobody takes over it goes on leading, answers questions, and takes no more commands. It stands only after
-//! all others had the time to, and declines to be handed leadership.
+//! has room for. So a server whose disk is full votes and follows as far as that goes. If it leads, it has a
+//! snapshot taken, which may make room, and hands over; where nobody takes over it goes on leading, answers
+//! questions, and takes no more commands. It stands only after all others had the time to, and declines to be
+//! handed leadership.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -28,8 +29,11 @@ use crate::message::Message;
 use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId};
 
-/// How long a leader without room waits, where nobody has taken over, until it tries to hand over again.
-const HAND_OVER_AGAIN: Duration = Duration::from_secs(2);
+/// How long a leader without room waits, where nobody has taken over, until it tries again.
+const MAKE_WAY_AGAIN: Duration = Duration::from_secs(2);
+
+/// The log before the last snapshot but one is dispensable: so many give room that the first alone does not.
+const SNAPSHOTS_FOR_ROOM: u8 = 2;
 
 /// How a server's disk does, as far as its replica can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +42,10 @@ pub struct DiskHealth {
     pub hung_since: Option<Time>,
     /// What it has no room for, in words for the operator.
     pub full: Option<String>,
-    /// When a leader whose disk is full may next try to hand over.
-    hand_over_at: Time,
+    /// When a leader whose disk is full next tries to make room and to hand over.
+    make_way_at: Time,
+    /// Snapshots that it may yet have taken to make room.
+    snapshots_left: u8,
 }
 
 impl DiskHealth {
@@ -69,10 +75,16 @@ impl Replica {
         self.consensus.timing.election_timeout_max
     }
 
-    /// When the batch that is under way has taken too long.
+    /// When the batch that is under way has taken too long, or a leader may try again to make room.
     pub(super) fn disk_deadline(&self) -> Option<Time> {
-        let in_flight = self.storage.in_flight.as_ref().filter(|_| !self.consensus.disk.is_hung())?;
-        Some(in_flight.since + self.disk_patience())
+        let disk = &self.consensus.disk;
+        if disk.is_hung() {
+            return None;
+        }
+        let too_long = self.storage.in_flight.as_ref().map(|batch| batch.since + self.disk_patience());
+        let leads = self.consensus.role() == Role::Leader;
+        let make_way = (leads && disk.is_full() && disk.snapshots_left > 0).then_some(disk.make_way_at);
+        too_long.into_iter().chain(make_way).min()
     }
 
     /// Looks how long the batch that is under way has taken.
@@ -114,7 +126,7 @@ impl Replica {
     pub(super) fn disk_full(&mut self, reason: String) {
         let disk = &mut self.consensus.disk;
         if disk.full.replace(reason.clone()).is_none() {
-            disk.hand_over_at = self.now;
+            (disk.make_way_at, disk.snapshots_left) = (self.now, SNAPSHOTS_FOR_ROOM);
             self.consensus.notify(Notice::DiskFull { reason });
             self.make_way_for_room();
         }
@@ -127,13 +139,21 @@ impl Replica {
         }
     }
 
-    /// Hands over if this server leads and its disk is full.
+    /// Has a snapshot taken and hands over, if this server leads and its disk is full: what the snapshot makes
+    /// dispensable of the log may be room enough.
     fn make_way_for_room(&mut self) {
-        let disk = &self.consensus.disk;
-        let is_due = disk.is_full() && !disk.is_hung() && disk.hand_over_at <= self.now;
         let leads = self.consensus.role() == Role::Leader && !self.consensus.is_transferring();
-        if is_due && leads && !self.is_only_voter() {
-            self.consensus.disk.hand_over_at = self.now + HAND_OVER_AGAIN;
+        let disk = &mut self.consensus.disk;
+        if !leads || !disk.is_full() || disk.is_hung() || disk.make_way_at > self.now {
+            return;
+        }
+        disk.make_way_at = self.now + MAKE_WAY_AGAIN;
+        if disk.snapshots_left > 0 {
+            disk.snapshots_left -= 1;
+            self.snapshots.marks.want();
+            self.mark_snapshot();
+        }
+        if !self.is_only_voter() {
             // Where nobody is there, somebody may be the next time.
             let _ = self.consensus.begin_transfer(None, self.now + self.disk_patience());
         }
@@ -179,4 +199,86 @@ fn rests_on_nothing(message: &Message) -> bool {
             | Message::Administer { .. }
             | Message::TimeoutNow { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::consensus::{Configuration, Timing};
+    use crate::entry::{Command, Payload};
+    use crate::kv::Store;
+    use crate::log::{Identity, LogOptions, create};
+    use crate::replica::{Event, Options, Refused, Reply, SnapshotEvery, Stored, Token};
+    use crate::types::Incarnation;
+
+    /// A server on its own, which leads.
+    fn leader() -> Replica {
+        let id = NodeId::new("n1").unwrap();
+        let identity = Identity::new(id.clone(), Incarnation(1));
+        let (writer, _) = create(&identity, LogOptions::default());
+        let options = Options {
+            configuration: Configuration::new([id]),
+            timing: Timing::default(),
+            seed: 1,
+            snapshot_every: SnapshotEvery::default(),
+            now: Time::ZERO,
+        };
+        let mut replica = Replica::new(Stored::fresh(identity, writer), Box::new(Store::new()), options);
+        settle(&mut replica);
+        while replica.consensus.role() != Role::Leader {
+            let due = replica.deadline();
+            replica.step(due, Event::Tick);
+            settle(&mut replica);
+        }
+        replica
+    }
+
+    /// The disk answers for all that it is given in the log; what is said to clients comes back.
+    fn settle(replica: &mut Replica) -> Vec<Reply> {
+        let mut said = Vec::new();
+        loop {
+            let actions = replica.drain();
+            let written = actions.iter().any(|action| matches!(action, Action::Disk(batch) if batch.sync));
+            for action in actions {
+                match action {
+                    Action::Disk(batch) if batch.sync => {
+                        replica.step(replica.now, Event::Persisted(batch.seq))
+                    }
+                    Action::Answer { reply, .. } => said.push(reply),
+                    _ => {}
+                }
+            }
+            if !written {
+                return said;
+            }
+        }
+    }
+
+    fn marks(replica: &Replica) -> usize {
+        let log = replica.consensus.log();
+        log.range(log.first_index()..=log.last_index())
+            .filter(|entry| entry.payload == Payload::Snapshot)
+            .count()
+    }
+
+    #[test]
+    fn a_leader_without_room_has_a_snapshot_taken_and_takes_no_commands() {
+        let mut replica = leader();
+        assert_eq!(marks(&replica), 0);
+        replica.step(replica.now, Event::DiskFull { reason: "no room".into() });
+        settle(&mut replica);
+        assert_eq!(marks(&replica), 1);
+        let command = Command { session: None, data: Bytes::new() };
+        let deadline = replica.now + Duration::from_secs(9);
+        replica.step(replica.now, Event::Propose { token: Token(1), deadline, command: command.clone() });
+        assert_eq!(settle(&mut replica), [Reply::Refused(Refused::DiskFull)]);
+        replica.step(replica.now, Event::DiskHasRoom);
+        replica.step(replica.now, Event::Propose { token: Token(2), deadline, command });
+        assert!(matches!(settle(&mut replica)[..], [Reply::Done(_)]));
+    }
 }

@@ -25,7 +25,7 @@ pub(super) struct Reads {
     pub(super) next_request: RequestId,
     /// The index is known; waiting to have applied it.
     pub(super) ready: Vec<(LogIndex, Vec<Read>)>,
-    pub(super) retry_at: Option<Time>,
+    pub(super) retry_at: Option<(Time, Term)>,
 }
 
 /// Reads that wait for this leader's leadership to be confirmed. A round means nothing in another term.
@@ -67,7 +67,7 @@ impl Reads {
 
     pub(super) fn deadline(&self) -> Option<Time> {
         let asked = self.asked.as_ref().map(|asked| asked.give_up);
-        let retry = self.retry_at.filter(|_| !self.fresh.is_empty());
+        let retry = self.retry_at.filter(|_| !self.fresh.is_empty()).map(|(at, _)| at);
         asked.into_iter().chain(retry).min()
     }
 }
@@ -111,7 +111,7 @@ impl Replica {
 
     /// Starts a round for the reads that have come up, or asks the leader.
     pub(super) fn start_reads(&mut self) {
-        if self.reads.retry_at.is_some_and(|at| at <= self.now) {
+        if self.may_ask_again(self.reads.retry_at) {
             self.reads.retry_at = None;
         }
         if self.consensus.role() == Role::Leader {
@@ -189,7 +189,7 @@ impl Replica {
             Some(index) => self.reads.ready.push((index, asked.reads)),
             None => {
                 self.reads.fresh.extend(asked.reads);
-                self.reads.retry_at = Some(self.now + self.consensus.timing.heartbeat_interval / 4);
+                self.reads.retry_at = Some(self.not_soon());
             }
         }
     }

@@ -25,8 +25,8 @@ const MAX_PENDING_BYTES: usize = 64 << 20;
 pub(super) struct Writes {
     /// No leader to hand them to.
     pub(super) parked: VecDeque<(Token, Command)>,
-    /// The leader they went to last answered that it does not lead: not before this time again.
-    pub(super) retry_at: Option<Time>,
+    /// The leader of this term answered that it does not lead: not before this time to that one again.
+    pub(super) retry_at: Option<(Time, Term)>,
     pub(super) forwarded: BTreeMap<RequestId, Forwarded>,
     pub(super) next_request: RequestId,
     /// Added to the log by this server as leader of the term.
@@ -65,7 +65,7 @@ impl Writes {
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.retry_at.filter(|_| !self.parked.is_empty())
+        self.retry_at.filter(|_| !self.parked.is_empty()).map(|(at, _)| at)
     }
 }
 
@@ -112,6 +112,16 @@ impl Replica {
         self.consensus.connected.contains(leader).then(|| leader.clone())
     }
 
+    /// Until when, and of which term, a leader that does not lead after all is not asked again.
+    pub(super) fn not_soon(&self) -> (Time, Term) {
+        (self.now + self.consensus.timing.heartbeat_interval / 4, self.consensus.term())
+    }
+
+    /// Whether that is over: a leader of a later term was not asked yet.
+    pub(super) fn may_ask_again(&self, retry_at: Option<(Time, Term)>) -> bool {
+        retry_at.is_some_and(|(at, term)| at <= self.now || term < self.consensus.term())
+    }
+
     /// Adds a command to the log of this leader; false where too much is pending.
     fn append(&mut self, origin: Origin, command: Command) -> bool {
         let cost = Entry::OVERHEAD + command.data.len();
@@ -127,7 +137,7 @@ impl Replica {
 
     /// Hands on what waited for a leader, now that there may be one.
     pub(super) fn resume_writes(&mut self) {
-        if self.writes.retry_at.is_some_and(|at| at <= self.now) || self.consensus.role() == Role::Leader {
+        if self.may_ask_again(self.writes.retry_at) || self.consensus.role() == Role::Leader {
             self.writes.retry_at = None;
         }
         let leads = self.consensus.role() == Role::Leader && !self.consensus.is_transferring();
@@ -167,7 +177,7 @@ impl Replica {
             ForwardOutcome::DiskFull => self.answer(token, Reply::Refused(Refused::DiskFull)),
             ForwardOutcome::Unknown => self.answer(token, Reply::Refused(Refused::Unknown)),
             ForwardOutcome::NotLeader => {
-                self.writes.retry_at = Some(self.now + self.consensus.timing.heartbeat_interval / 4);
+                self.writes.retry_at = Some(self.not_soon());
                 self.park(token, command);
             }
         }

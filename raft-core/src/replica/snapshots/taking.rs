@@ -87,6 +87,11 @@ impl Marks {
         Marks { every, ..Marks::default() }
     }
 
+    /// The next mark is due now.
+    pub(in super::super) fn want(&mut self) {
+        self.is_wanted = true;
+    }
+
     /// An entry was applied.
     pub(in super::super) fn applied(&mut self, entry: &Entry) {
         if entry.payload == Payload::Snapshot {
