@@ -389,8 +389,8 @@ raft_status raft_node_config_set_peers(raft_node_config *config,
 
 /**
  * Has the node added to a cluster that runs, instead of naming its members: `endpoints` are addresses of
- * members, "HOST:PORT,HOST:PORT"; one that answers is enough. It asks them until it is taken in. Of this call
- * and raft_node_config_set_peers() the later one holds.
+ * members, "HOST:PORT,HOST:PORT"; one that answers is enough. It asks them until it is taken in. Of this
+ * call and raft_node_config_set_peers() the later one holds.
  *
  * Threads: any, at any time.
  *
