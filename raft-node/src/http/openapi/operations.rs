@@ -231,8 +231,8 @@ fn administration_doc(endpoint: Endpoint) -> Doc {
             summary: "Changes the members",
             details: "Answered once the change is committed and nothing of it is still to come: a server \
                 that is added to vote is a learner until it has caught up. Asked for again, what is under \
-                way is waited for. 409 where the leader does not do it, with a `reason`: `change_under_way` while \
-                another change is under way, `already_member`, `no_such_member`, `would_lose_quorum`, \
+                way is waited for. 409 while another change is under way, and where the leader does not do \
+                it for another `reason`: `already_member`, `no_such_member`, `would_lose_quorum`, \
                 `last_voter` …",
             params: store::WRITE,
             takes: &[(JSON, "MemberRequest")],
