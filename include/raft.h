@@ -388,6 +388,19 @@ raft_status raft_node_config_set_peers(raft_node_config *config,
                                        const char *peers);
 
 /**
+ * Has the node added to a cluster that runs, instead of naming its members: `endpoints` are addresses of
+ * members, "HOST:PORT,HOST:PORT"; one that answers is enough. It asks them until it is taken in. Of this
+ * call and raft_node_config_set_peers() the later one holds.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `config` is NULL, or was given by this library and not freed; `endpoints` is NULL or a NUL-terminated
+ * text.
+ */
+raft_status raft_node_config_set_join(raft_node_config *config,
+                                      const char *endpoints);
+
+/**
  * Listens on another address than 127.0.0.1: an IP address, or a name of this machine. One that other
  * machines reach needs raft_node_config_set_insecure() as well.
  *
@@ -731,6 +744,65 @@ raft_status raft_node_transfer(raft_node *node,
                                char **leader);
 
 /**
+ * Who belongs to the cluster: the JSON text of GET /api/members.
+ *
+ * `timeout_ms`: how long it may take; 0 for the node's default. `*json` becomes the text, which is yours:
+ * free it with raft_string_free(). NULL where it fails.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `json` is NULL or may be written to.
+ */
+raft_status raft_node_members(raft_node *node,
+                              uint32_t timeout_ms,
+                              char **json);
+
+/**
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, added to the cluster, and
+ * waits until it has caught up and votes, or where `learner` is true until it is a member without a vote.
+ * RAFT_CONFLICT where the leader does not do it, and why. Asked for again, what is under way is waited for.
+ *
+ * `timeout_ms`: how long it may take; 0 for the node's default.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `node_id` and `address` are NULL or
+ * NUL-terminated texts.
+ */
+raft_status raft_node_add_member(raft_node *node,
+                                 const char *node_id,
+                                 const char *address,
+                                 bool learner,
+                                 uint32_t timeout_ms);
+
+/**
+ * Has the learner `node_id` made a voter, once it has caught up. Otherwise as raft_node_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_node_promote_member(raft_node *node,
+                                     const char *node_id,
+                                     uint32_t timeout_ms);
+
+/**
+ * Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of
+ * those who stay cannot be reached, unless `force` is true: then nothing can be written until enough are
+ * back.
+ *
+ * `timeout_ms`: how long it may take; 0 for the node's default.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_node_remove_member(raft_node *node,
+                                    const char *node_id,
+                                    bool force,
+                                    uint32_t timeout_ms);
+
+/**
  * Makes a configuration in which all has its default.
  *
  * `*config` becomes the configuration, which is yours; NULL where it fails.
@@ -950,6 +1022,65 @@ raft_status raft_client_transfer(raft_client *client,
                                  const char *node_id,
                                  uint32_t timeout_ms,
                                  char **leader);
+
+/**
+ * Who belongs to the cluster: the JSON text of GET /api/members.
+ *
+ * `timeout_ms`: how long it may take; 0 for the client's default. `*json` becomes the text, which is yours:
+ * free it with raft_string_free(). NULL where it fails.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `json` is NULL or may be written to.
+ */
+raft_status raft_client_members(raft_client *client,
+                                uint32_t timeout_ms,
+                                char **json);
+
+/**
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, added to the cluster, and
+ * waits until it has caught up and votes, or where `learner` is true until it is a member without a vote.
+ * RAFT_CONFLICT where the leader does not do it, and why. Asked for again, what is under way is waited for.
+ *
+ * `timeout_ms`: how long it may take; 0 for the client's default.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `node_id` and `address` are NULL or
+ * NUL-terminated texts.
+ */
+raft_status raft_client_add_member(raft_client *client,
+                                   const char *node_id,
+                                   const char *address,
+                                   bool learner,
+                                   uint32_t timeout_ms);
+
+/**
+ * Has the learner `node_id` made a voter, once it has caught up. Otherwise as raft_client_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_client_promote_member(raft_client *client,
+                                       const char *node_id,
+                                       uint32_t timeout_ms);
+
+/**
+ * Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of
+ * those who stay cannot be reached, unless `force` is true: then nothing can be written until enough are
+ * back.
+ *
+ * `timeout_ms`: how long it may take; 0 for the client's default.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_client_remove_member(raft_client *client,
+                                      const char *node_id,
+                                      bool force,
+                                      uint32_t timeout_ms);
 
 /**
  * What the value was set as; RAFT_KIND_NONE for NULL.

@@ -44,7 +44,7 @@ NAMES = {
     "majority": [r"two of three", r"^exit code 3$"],
 }
 OPTIONS = _words(
-    "peers host advertise data-dir ephemeral election-timeout-min election-timeout-max heartbeat-interval"
+    "peers join host advertise data-dir ephemeral election-timeout-min election-timeout-max heartbeat-interval"
     " config log-level log-format insecure record-mib snapshot-mib"
 )
 SHELL = {
@@ -60,6 +60,11 @@ SHELL = {
     "client commands": [
         rf"^\$ .*raft-server client {word}"
         for word in ("set k", "get f", "delete f", "keys$", "keys fruit/$", "status$", "why$", "demo ")
+    ],
+    "members": [
+        r"^raft-server node_3 12003 --join 127\.0\.0\.1:12000$",
+        r"^NODE    ADDRESS          ROLE   PRIORITY\nnode_0 ",
+        r"client members remove node_3\ndone, ",
     ],
     "recording": [
         r"^\$ raft-server client record .*\n… bytes from ",
@@ -102,6 +107,10 @@ HTTP = {
         r"node\.explain\(\)",
         r'"node_id":"…","advice":"…"\},',
     ],
+    "GET /api/members": [r"/api/members \| grep"],
+    "POST /api/members": [r'^\{"success":true,"configuration_index":…\}'],
+    "DELETE /api/members/{id}": [r"-X DELETE"],
+    "POST /api/transfer": [r'^\{"success":true,"leader_id":"node_0","term":…\}'],
     "GET /api/recording": [r"/api/recording \| raft-server replay /dev/stdin", r"this node records nothing"],
     "GET /openapi.json": [r"^3\.1\.0$"],
     "consistency": [r"consistency=stale", r"consistency=linearizable"],
@@ -164,9 +173,6 @@ ROWS = {
 # Promised, and not there: what the page says of it, and what shows that it is so.
 LATER = {
     "`client watch [PREFIX]`": r"unrecognized subcommand 'watch'",
-    "`client members …`": r"unrecognized subcommand 'members'",
-    "`--join`": r"unexpected argument '--join'",
-    "`learner`": r"",
     "TLS": r"unexpected argument '--tls-cert'",
     "token": r"unexpected argument '--token'",
     "401 `unauthorized`": r"-e unauthorized\n0$",
@@ -230,6 +236,8 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
         "client set",
         "client record",
         "client transfer",
+        "client members add",
+        "client members remove",
         "replay",
         "recover",
         "completions",

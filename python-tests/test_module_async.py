@@ -34,6 +34,13 @@ def test_every_call(node: RaftNode) -> None:
             assert (await client.status())["state"] == "leader"
             assert (await client.explain())["ok"] is True
             assert await client.transfer_leadership("solo") == "solo"
+            assert [member["node_id"] for member in (await client.members())["members"]] == ["solo"]
+            with pytest.raises(raft_py.ConflictError):
+                await client.add_member("solo", "127.0.0.1:1", learner=True, priority=1)
+            with pytest.raises(raft_py.ConflictError):
+                await client.promote_member("other")
+            with pytest.raises(raft_py.ConflictError):
+                await client.remove_member("solo")
             assert client.endpoints == [node.address]
 
     asyncio.run(main())

@@ -30,12 +30,19 @@ CALLS = {
     "RaftClient.keys": "client.keys(timeout=60)",
     "RaftNode.transfer_leadership": "lone.transfer_leadership(timeout=60)",
     "RaftClient.transfer_leadership": "client.transfer_leadership(timeout=60)",
+    "RaftNode.add_member": "lone.add_member('x', '127.0.0.1:1', timeout=60)",
+    "RaftNode.promote_member": "lone.promote_member('x', timeout=60)",
+    "RaftNode.remove_member": "lone.remove_member('x', timeout=60)",
+    "RaftClient.add_member": "client.add_member('x', '127.0.0.1:1', timeout=60)",
+    "RaftClient.promote_member": "client.promote_member('x', timeout=60)",
+    "RaftClient.remove_member": "client.remove_member('x', timeout=60)",
+    "RaftClient.members": "deaf.members(timeout=60)",
     "RaftClient.status": "deaf.status(timeout=60)",
     "RaftClient.explain": "deaf.explain(timeout=60)",
     "AsyncRaftClient.get": "asyncio.run(AsyncRaftClient([lone.address]).get('k', timeout=60))",
 }
 # These a node answers from what it knows, whatever its cluster does.
-AT_ONCE = {"RaftNode.status", "RaftNode.explain"}
+AT_ONCE = {"RaftNode.status", "RaftNode.explain", "RaftNode.members"}
 
 PROGRAM = """
     import asyncio, json, socket
@@ -52,7 +59,7 @@ PROGRAM = """
             pass
 
     threading.Thread(target=waits, daemon=True).start()
-    for call in lone.status, lone.explain:
+    for call in lone.status, lone.explain, lone.members:
         began = time.monotonic()
         call()
         assert time.monotonic() - began < 5, call

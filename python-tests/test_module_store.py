@@ -148,6 +148,17 @@ def test_every_call(store: RaftNode | RaftClient) -> None:
     assert status["version"] == raft_py.__version__
     assert store.explain()["ok"] is True
     assert store.transfer_leadership("solo") == "solo"
+    [member] = store.members()["members"]
+    assert (member["node_id"], member["role"], member["priority"]) == ("solo", "voter", 0)
+    assert store.promote_member("solo") >= 0
+    for change in (
+        lambda: store.add_member("solo", "127.0.0.1:1"),
+        lambda: store.promote_member("other"),
+        lambda: store.remove_member("solo"),
+        lambda: store.remove_member("other", force=True),
+    ):
+        with pytest.raises(ConflictError):
+            change()
     with pytest.raises(ConflictError, match="nobody to hand over to"):
         store.transfer_leadership()
     with pytest.raises(ConflictError, match="other is not a member"):

@@ -20,6 +20,8 @@ DOCUMENTED = {
     "/api/why": "get",
     "/api/recording": "get",
     "/api/transfer": "post",
+    "/api/members": "get",
+    "/api/members/{id}": "delete",
     "/openapi.json": "get",
 }
 
@@ -89,6 +91,7 @@ def test_problems_are_as_described(shared_cluster: Cluster, document: dict[str, 
         ("/api/set", http.set_key("k" * 5000, 1), "too_large"),
         ("/api/set", http.set_key("k", 1, {"idempotency-key": "x", "idempotency-sequence": "1"}), "conflict"),
         ("/api/vote", http.post("/api/vote", {}), "bad_request"),
+        ("/api/members", http.post("/api/members", {"node_id": "x", "promote": True}), "conflict"),
         ("/api/transfer", http.post("/api/transfer", {"node_id": "nobody"}), "conflict"),
     ]:
         assert reply.code == code

@@ -20,6 +20,8 @@ static raft_node *make_node(unsigned short port)
     raft_node *node;
     snprintf(peers, sizeof peers, "n=127.0.0.1:%d", port);
     CHECK(raft_node_config_new("n", port, &config) == RAFT_OK);
+    CHECK(raft_node_config_set_join(config, "127.0.0.1:1") == RAFT_OK);
+    CHECK(raft_node_config_set_join(config, "nowhere") == RAFT_CONFIG);
     CHECK(raft_node_config_set_peers(config, peers) == RAFT_OK);
     CHECK(raft_node_config_set_host(config, "127.0.0.1") == RAFT_OK);
     CHECK(raft_node_config_set_data_dir(config, "data") == RAFT_OK);
@@ -107,6 +109,16 @@ static void documents(raft_node *node, raft_client *client)
     raft_string_free(json);
     CHECK(raft_client_explain(client, 0, &json) == RAFT_OK);
     raft_string_free(json);
+    CHECK(raft_node_members(node, 0, &json) == RAFT_OK && strstr(json, "\"voter\""));
+    raft_string_free(json);
+    CHECK(raft_client_members(client, 0, &json) == RAFT_OK);
+    raft_string_free(json);
+    CHECK(raft_node_add_member(node, "n", "127.0.0.1:1", false, 0) == RAFT_CONFLICT);
+    CHECK(raft_client_add_member(client, "n", "nowhere", true, 0) == RAFT_BAD_REQUEST);
+    CHECK(raft_node_promote_member(node, "n", 0) == RAFT_OK);
+    CHECK(raft_client_promote_member(client, "other", 0) == RAFT_CONFLICT);
+    CHECK(raft_node_remove_member(node, "n", false, 0) == RAFT_CONFLICT);
+    CHECK(raft_client_remove_member(client, "other", true, 0) == RAFT_CONFLICT);
     CHECK(raft_node_transfer(node, "n", 0, NULL) == RAFT_OK);
     CHECK(raft_client_transfer(client, "n", 0, &json) == RAFT_OK && strcmp(json, "n") == 0);
     raft_string_free(json);

@@ -23,6 +23,7 @@ from raft_harness.libraft import STATUS, Library
 OK, NULL = STATUS["RAFT_OK"], STATUS["RAFT_NULL_ARGUMENT"]
 UTF8, BAD, CONFIG = STATUS["RAFT_INVALID_UTF8"], STATUS["RAFT_BAD_REQUEST"], STATUS["RAFT_CONFIG"]
 LARGE, DOWN = STATUS["RAFT_TOO_LARGE"], STATUS["RAFT_SHUTTING_DOWN"]
+CONFLICT = STATUS["RAFT_CONFLICT"]
 PANIC, FORKED = STATUS["RAFT_PANIC"], STATUS["RAFT_FORKED"]
 
 GARBAGE = 0xA5A5_A5A5_A5A5_A5A5
@@ -76,6 +77,18 @@ _STORE = {
         too_long={"node_id": BAD},
         not_utf8={"node_id": UTF8},
     ),
+    "members": Row(),
+    # Of the one member there is.
+    "add_member": Row(
+        good=CONFLICT,
+        empty={"node_id": BAD, "address": CONFLICT},
+        too_long={"node_id": BAD, "address": BAD},
+        not_utf8={"node_id": UTF8, "address": UTF8},
+    ),
+    "promote_member": Row(empty={"node_id": BAD}, too_long={"node_id": BAD}, not_utf8={"node_id": UTF8}),
+    "remove_member": Row(
+        good=CONFLICT, empty={"node_id": BAD}, too_long={"node_id": BAD}, not_utf8={"node_id": UTF8}
+    ),
 }
 ROWS: dict[str, Row] = {
     "raft_version": Row(),
@@ -85,6 +98,7 @@ ROWS: dict[str, Row] = {
     "raft_last_error_message": Row(),
     "raft_node_config_new": _setter("node_id", CONFIG),
     "raft_node_config_set_peers": _setter("peers", CONFIG),
+    "raft_node_config_set_join": _setter("endpoints", CONFIG),
     "raft_node_config_set_host": _setter("host"),
     "raft_node_config_set_advertise": _setter("address"),
     "raft_node_config_set_data_dir": Row(empty={"path": BAD}, too_long={"path": BAD}, not_utf8={"path": OK}),

@@ -109,6 +109,10 @@ class Writer(threading.Thread):
         self.acked += outcome is Outcome.ACKED
         self.writes.append(Write(key, value, outcome, revision))
 
+    def speak_to(self, nodes: Sequence[Node]) -> None:
+        """From its next write on, through these nodes."""
+        self._doors = [Http(node.host, node.port, self.timeout) for node in nodes]
+
     def ask_to_stop(self) -> None:
         self._stop_asked.set()
 
@@ -127,6 +131,11 @@ class Load:
     ) -> None:
         query = "" if server_timeout_ms is None else f"?timeout_ms={server_timeout_ms}"
         self.writers = [Writer(f"w{n}", nodes, seed * 1000 + n, pace, timeout, query) for n in range(writers)]
+
+    def speak_to(self, nodes: Sequence[Node]) -> None:
+        """The members have changed."""
+        for writer in self.writers:
+            writer.speak_to(nodes)
 
     def __enter__(self) -> Self:
         for writer in self.writers:

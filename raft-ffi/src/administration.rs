@@ -2,9 +2,9 @@
 
 use std::ffi::{CString, c_char};
 
-use raft_node::blocking::Administration;
+use raft_node::blocking::{Administration, Call, Failure, NewMember};
 
-use crate::input::{self, NODE_ID};
+use crate::input::{self, NODE_ID, setting};
 use crate::problem::{Problem, status_of};
 use crate::status::raft_status;
 use crate::status::raft_status::RAFT_PROTOCOL;
@@ -31,6 +31,64 @@ pub(crate) unsafe fn transfer<D: Door>(
             let no_text = |_| Problem::new(RAFT_PROTOCOL, "the leader's id has a NUL byte in it");
             *leader = CString::new(leads).map_err(no_text)?.into_raw();
         }
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointers are as the documentation of `raft_node_members` asks.
+pub(crate) unsafe fn members<D: Door>(
+    door: *const D,
+    timeout_ms: u32,
+    json: *mut *mut c_char,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: the caller's pointers are as documented, for the time of this call.
+        let (json, door) = unsafe {
+            let json = input::out(json, std::ptr::null_mut(), "the place for the JSON text")?;
+            (json, input::borrow(door, D::NAME)?)
+        };
+        let text = door.store()?.members(input::call(timeout_ms))?;
+        let no_text = |_| Problem::new(RAFT_PROTOCOL, "the node's answer has a NUL byte in it");
+        *json = CString::new(text).map_err(no_text)?.into_raw();
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointers are as the documentation of `raft_node_add_member` asks.
+pub(crate) unsafe fn add_member<D: Door>(
+    door: *const D,
+    node_id: *const c_char,
+    address: *const c_char,
+    learner: bool,
+    timeout_ms: u32,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: the caller's pointers are as documented, for the time of this call.
+        let (door, member) = unsafe {
+            let door = input::borrow(door, D::NAME)?;
+            let node_id = input::text(node_id, NODE_ID)?.to_owned();
+            let address = input::text(address, setting("the address"))?.to_owned();
+            (door, NewMember { node_id, address, learner, ..NewMember::default() })
+        };
+        door.store()?.add_member(&member, input::call(timeout_ms))?;
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointers are as the documentation of `raft_node_promote_member` asks.
+pub(crate) unsafe fn change_member<D: Door>(
+    door: *const D,
+    node_id: *const c_char,
+    timeout_ms: u32,
+    change: impl FnOnce(&dyn Administration, &str, Call<'_>) -> Result<u64, Failure>,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: the caller's pointers are as documented, for the time of this call.
+        let (door, node_id) = unsafe { (input::borrow(door, D::NAME)?, input::text(node_id, NODE_ID)?) };
+        change(&*door.store()?, node_id, input::call(timeout_ms))?;
         Ok(())
     })
 }

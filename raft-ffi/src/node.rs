@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use ::raft_node::Config;
-use ::raft_node::blocking::{Administration, Node, Store};
+use ::raft_node::blocking::{Administration, Call, Node, Store};
 use parking_lot::{Mutex, RwLock};
 
 use crate::administration;
@@ -335,4 +335,85 @@ pub unsafe extern "C" fn raft_node_transfer(
 ) -> raft_status {
     // SAFETY: passed on.
     unsafe { administration::transfer(node, node_id, timeout_ms, leader) }
+}
+
+/// Who belongs to the cluster: the JSON text of GET /api/members.
+///
+/// `timeout_ms`: how long it may take; 0 for the node's default. `*json` becomes the text, which is yours:
+/// free it with raft_string_free(). NULL where it fails.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `node` is NULL, or was given by this library and not freed; `json` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_members(
+    node: *mut raft_node,
+    timeout_ms: u32,
+    json: *mut *mut c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::members(node, timeout_ms, json) }
+}
+
+/// Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, added to the cluster, and
+/// waits until it has caught up and votes, or where `learner` is true until it is a member without a vote.
+/// RAFT_CONFLICT where the leader does not do it, and why. Asked for again, what is under way is waited for.
+///
+/// `timeout_ms`: how long it may take; 0 for the node's default.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `node` is NULL, or was given by this library and not freed; `node_id` and `address` are NULL or
+/// NUL-terminated texts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_add_member(
+    node: *mut raft_node,
+    node_id: *const c_char,
+    address: *const c_char,
+    learner: bool,
+    timeout_ms: u32,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::add_member(node, node_id, address, learner, timeout_ms) }
+}
+
+/// Has the learner `node_id` made a voter, once it has caught up. Otherwise as raft_node_add_member().
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_promote_member(
+    node: *mut raft_node,
+    node_id: *const c_char,
+    timeout_ms: u32,
+) -> raft_status {
+    let promote = |door: &dyn Administration, id: &str, call: Call<'_>| door.promote_member(id, call);
+    // SAFETY: passed on.
+    unsafe { administration::change_member(node, node_id, timeout_ms, promote) }
+}
+
+/// Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of
+/// those who stay cannot be reached, unless `force` is true: then nothing can be written until enough are
+/// back.
+///
+/// `timeout_ms`: how long it may take; 0 for the node's default.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_remove_member(
+    node: *mut raft_node,
+    node_id: *const c_char,
+    force: bool,
+    timeout_ms: u32,
+) -> raft_status {
+    let remove = |door: &dyn Administration, id: &str, call: Call<'_>| door.remove_member(id, force, call);
+    // SAFETY: passed on.
+    unsafe { administration::change_member(node, node_id, timeout_ms, remove) }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use raft_node::Config;
 use raft_node::blocking::Failure;
-use raft_node::config::{ConfigError, Storage, parse_peers};
+use raft_node::config::{ConfigError, Storage, parse_addresses, parse_peers};
 use raft_node::core::types::NodeId;
 
 use crate::input::{self, setting};
@@ -116,7 +116,36 @@ pub unsafe extern "C" fn raft_node_config_set_peers(
     // SAFETY: passed on.
     let read = || parse_peers(unsafe { input::text(peers, setting("the peer list"))? }).map_err(refused);
     // SAFETY: passed on.
-    unsafe { change(config, read, |settings, peers| settings.config.peers = peers) }
+    unsafe {
+        change(config, read, |settings, peers| {
+            settings.config.peers = peers;
+            settings.config.join.clear();
+        })
+    }
+}
+
+/// Has the node added to a cluster that runs, instead of naming its members: `endpoints` are addresses of
+/// members, "HOST:PORT,HOST:PORT"; one that answers is enough. It asks them until it is taken in. Of this
+/// call and raft_node_config_set_peers() the later one holds.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `config` is NULL, or was given by this library and not freed; `endpoints` is NULL or a NUL-terminated
+/// text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_node_config_set_join(
+    config: *mut raft_node_config,
+    endpoints: *const c_char,
+) -> raft_status {
+    // SAFETY: passed on.
+    let read = || parse_addresses(unsafe { input::text(endpoints, setting("the list"))? }).map_err(refused);
+    let join = |settings: &mut Settings, endpoints| {
+        settings.config.join = endpoints;
+        settings.config.peers.clear();
+    };
+    // SAFETY: passed on.
+    unsafe { change(config, read, join) }
 }
 
 /// Listens on another address than 127.0.0.1: an IP address, or a name of this machine. One that other

@@ -35,6 +35,9 @@ pub struct Config {
     /// All members, this node among them, each with the `HOST:PORT` at which the others reach it.
     /// Names are resolved at every dial.
     pub peers: BTreeMap<NodeId, String>,
+    /// `HOST:PORT` of members of a running cluster that this node is to be added to. Then `peers` is empty:
+    /// the members' log says who they are. A node whose log names it needs to ask nobody.
+    pub join: Vec<String>,
     /// The address to listen on: an IP address or a name that resolves to one.
     pub host: String,
     /// The port to listen on, for clients and peers.
@@ -111,6 +114,17 @@ pub enum ConfigError {
         /// Who is listed.
         known: String,
     },
+    /// A node that joins a cluster has no list of peers.
+    #[error(
+        "give --join or --peers, not both: a node that joins a cluster learns from it who the members are"
+    )]
+    JoinAndPeers,
+    /// The others need an address at which they reach it.
+    #[error("{host} is no address at which others reach this node: give --advertise HOST:PORT")]
+    NoAddressToJoinAt {
+        /// The address to listen on.
+        host: String,
+    },
     /// The port to listen on differs from the one the others will dial.
     #[error(
         "{node_id} is to listen on port {port}, but the peer list has it at {listed}: use the same port, correct --peers, or give --advertise {listed} if that address is forwarded here"
@@ -174,6 +188,14 @@ pub fn parse_peers(text: &str) -> Result<BTreeMap<NodeId, String>, ConfigError> 
     check_peers(pairs)
 }
 
+/// Reads `HOST:PORT,HOST:PORT,…`.
+///
+/// # Errors
+/// When there is none, or one is no address.
+pub fn parse_addresses(text: &str) -> Result<Vec<String>, ConfigError> {
+    text.split(',').map(str::trim).map(|part| split_address(part).map(|_| part.to_owned())).collect()
+}
+
 /// Takes a list of members, each an id and a `HOST:PORT`.
 ///
 /// # Errors
@@ -219,6 +241,7 @@ impl Config {
         Config {
             node_id,
             peers: documented_cluster(),
+            join: Vec::new(),
             host: "127.0.0.1".to_owned(),
             port,
             advertise: None,
@@ -235,10 +258,11 @@ impl Config {
 
     /// The `HOST:PORT` at which others reach this node.
     #[must_use]
-    pub fn advertised(&self) -> &str {
+    pub fn advertised(&self) -> String {
         match (&self.advertise, self.peers.get(&self.node_id)) {
-            (Some(address), _) | (None, Some(address)) => address,
-            (None, None) => "",
+            (Some(address), _) | (None, Some(address)) => address.clone(),
+            (None, None) if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
+            (None, None) => format!("{}:{}", self.host, self.port),
         }
     }
 
@@ -247,17 +271,17 @@ impl Config {
     /// # Errors
     /// The first thing that does not.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let node_id = self.node_id.clone();
-        let Some(listed) = self.peers.get(&node_id) else {
-            let known = self.peers.keys().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
-            return Err(ConfigError::NotAMember { node_id, known });
-        };
-        for address in self.peers.values().chain(&self.advertise) {
+        for address in self.peers.values().chain(&self.advertise).chain(&self.join) {
             split_address(address)?;
         }
-        let (_, listed_port) = split_address(listed)?;
-        if self.advertise.is_none() && listed_port != self.port {
-            return Err(ConfigError::PortMismatch { node_id, port: self.port, listed: listed.clone() });
+        if self.join.is_empty() {
+            self.validate_listing()?;
+        } else if !self.peers.is_empty() {
+            return Err(ConfigError::JoinAndPeers);
+        } else if self.advertise.is_none() && is_unspecified(&self.host) {
+            return Err(ConfigError::NoAddressToJoinAt { host: self.host.clone() });
+        } else {
+            split_address(&self.advertised())?;
         }
         if !self.insecure && !is_loopback(&self.host) {
             return Err(ConfigError::Exposed { host: self.host.clone() });
@@ -278,6 +302,26 @@ impl Config {
             mib => SnapshotEvery { bytes: mib << 20, ..SnapshotEvery::default() },
         }
     }
+}
+
+impl Config {
+    /// Checks that the node is in the list of its peers, and where.
+    fn validate_listing(&self) -> Result<(), ConfigError> {
+        let node_id = self.node_id.clone();
+        let Some(listed) = self.peers.get(&node_id) else {
+            let known = self.peers.keys().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
+            return Err(ConfigError::NotAMember { node_id, known });
+        };
+        let (_, listed_port) = split_address(listed)?;
+        if self.advertise.is_none() && listed_port != self.port {
+            return Err(ConfigError::PortMismatch { node_id, port: self.port, listed: listed.clone() });
+        }
+        Ok(())
+    }
+}
+
+fn is_unspecified(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
 /// Whether it is an IPv6 address; one of a single link may name its interface: `fe80::1%eth0`.

@@ -159,7 +159,7 @@ pub struct Asked {
 /// # Errors
 /// 400.
 pub fn query(text: Option<&str>) -> Result<Asked, Refusal> {
-    const ALL: [Param; 7] = [
+    const ALL: [Param; 8] = [
         Param::Consistency,
         Param::TimeoutMs,
         Param::Prefix,
@@ -167,8 +167,10 @@ pub fn query(text: Option<&str>) -> Result<Asked, Refusal> {
         Param::After,
         Param::Values,
         Param::BytesAs,
+        Param::Force,
     ];
-    let Query { consistency, timeout, prefix, limit, after, values, bytes_as } = Query::parse(text, &ALL)?;
+    let Query { consistency, timeout, prefix, limit, after, values, bytes_as, force: _ } =
+        Query::parse(text, &ALL)?;
     let (stale, base64) = (consistency == Consistency::Stale, bytes_as == BytesAs::Base64);
     Ok(Asked { stale, timeout, prefix, limit, after, values, base64 })
 }

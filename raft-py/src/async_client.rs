@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
 use raft_node::blocking::{Failure, FailureCode};
-use raft_node::client::{Client, ClientError};
+use raft_node::client::{Changed, Client, ClientError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
 use crate::calls::{Options, closed};
 use crate::client::configuration;
 use crate::errors::{failure, raised};
-use crate::node::options;
+use crate::node::{Joining, options};
 use crate::values::{from_item, loads, to_value};
 
 /// A call that is under way.
@@ -221,6 +221,49 @@ impl AsyncClient {
         let work = |client: Client| async move { client.transfer(to.as_deref()).await };
         self.begin(py, options(py, timeout, None)?, done, work, |py, done| object(py, done.leader_id))
     }
+
+    #[pyo3(signature = (done, timeout=None))]
+    fn members(&self, py: Python<'_>, done: Py<PyAny>, timeout: Option<f64>) -> PyResult<Task> {
+        self.document(py, done, "/api/members", timeout)
+    }
+
+    #[pyo3(signature = (done, member, timeout=None))]
+    fn add_member(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        member: Joining,
+        timeout: Option<f64>,
+    ) -> PyResult<Task> {
+        let member = member.into();
+        let work = |client: Client| async move { client.add_member(&member).await };
+        self.begin(py, options(py, timeout, None)?, done, work, changed)
+    }
+
+    #[pyo3(signature = (done, node_id, timeout=None))]
+    fn promote_member(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        node_id: String,
+        timeout: Option<f64>,
+    ) -> PyResult<Task> {
+        let work = |client: Client| async move { client.promote_member(&node_id).await };
+        self.begin(py, options(py, timeout, None)?, done, work, changed)
+    }
+
+    #[pyo3(signature = (done, node_id, force, timeout=None))]
+    fn remove_member(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        node_id: String,
+        force: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Task> {
+        let work = |client: Client| async move { client.remove_member(&node_id, force).await };
+        self.begin(py, options(py, timeout, None)?, done, work, changed)
+    }
 }
 
 impl AsyncClient {
@@ -244,4 +287,8 @@ impl Drop for AsyncClient {
 
 fn object<'py>(py: Python<'py>, found: impl IntoPyObject<'py>) -> PyResult<Py<PyAny>> {
     found.into_py_any(py)
+}
+
+fn changed(py: Python<'_>, changed: Changed) -> PyResult<Py<PyAny>> {
+    object(py, changed.configuration_index)
 }

@@ -9,7 +9,7 @@ use raft_node::client::ClientConfig;
 
 use crate::calls::{blocking, closed, read_consistency, seconds};
 use crate::errors::raised;
-use crate::node::{delete, document, get, options, set};
+use crate::node::{Joining, delete, document, get, options, set};
 
 /// A client of nodes elsewhere.
 #[pyclass(frozen, module = "raft_py._native")]
@@ -125,5 +125,36 @@ impl Client {
     fn transfer(&self, py: Python<'_>, to: Option<&str>, timeout: Option<f64>) -> PyResult<String> {
         let client = self.open(py)?;
         blocking(py, options(py, timeout, None)?, |call| client.transfer(to, call))
+    }
+
+    #[pyo3(signature = (timeout=None))]
+    fn members(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let client = self.open(py)?;
+        document(py, timeout, |call| client.members(call))
+    }
+
+    #[pyo3(signature = (member, timeout=None))]
+    fn add_member(&self, py: Python<'_>, member: Joining, timeout: Option<f64>) -> PyResult<u64> {
+        let client = self.open(py)?;
+        let member = member.into();
+        blocking(py, options(py, timeout, None)?, |call| client.add_member(&member, call))
+    }
+
+    #[pyo3(signature = (node_id, timeout=None))]
+    fn promote_member(&self, py: Python<'_>, node_id: &str, timeout: Option<f64>) -> PyResult<u64> {
+        let client = self.open(py)?;
+        blocking(py, options(py, timeout, None)?, |call| client.promote_member(node_id, call))
+    }
+
+    #[pyo3(signature = (node_id, force, timeout=None))]
+    fn remove_member(
+        &self,
+        py: Python<'_>,
+        node_id: &str,
+        force: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let client = self.open(py)?;
+        blocking(py, options(py, timeout, None)?, |call| client.remove_member(node_id, force, call))
     }
 }

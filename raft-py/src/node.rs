@@ -1,7 +1,7 @@
 //! A running node.
 
 use pyo3::prelude::*;
-use raft_node::blocking::{self, Administration, Call, Store};
+use raft_node::blocking::{self, Administration, Call, NewMember, Store};
 
 use crate::calls::{Options, blocking};
 use crate::errors::raised;
@@ -97,6 +97,33 @@ impl Node {
     fn transfer(&self, py: Python<'_>, to: Option<&str>, timeout: Option<f64>) -> PyResult<String> {
         blocking(py, options(py, timeout, None)?, |call| self.node().transfer(to, call))
     }
+
+    #[pyo3(signature = (timeout=None))]
+    fn members(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        document(py, timeout, |call| self.node().members(call))
+    }
+
+    #[pyo3(signature = (member, timeout=None))]
+    fn add_member(&self, py: Python<'_>, member: Joining, timeout: Option<f64>) -> PyResult<u64> {
+        let member = member.into();
+        blocking(py, options(py, timeout, None)?, |call| self.node().add_member(&member, call))
+    }
+
+    #[pyo3(signature = (node_id, timeout=None))]
+    fn promote_member(&self, py: Python<'_>, node_id: &str, timeout: Option<f64>) -> PyResult<u64> {
+        blocking(py, options(py, timeout, None)?, |call| self.node().promote_member(node_id, call))
+    }
+
+    #[pyo3(signature = (node_id, force, timeout=None))]
+    fn remove_member(
+        &self,
+        py: Python<'_>,
+        node_id: &str,
+        force: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        blocking(py, options(py, timeout, None)?, |call| self.node().remove_member(node_id, force, call))
+    }
 }
 
 impl Drop for Node {
@@ -104,6 +131,24 @@ impl Drop for Node {
         let node = self.node.take();
         // Its stop takes a moment; other threads of the program go on meanwhile.
         Python::try_attach(|py| py.detach(|| drop(node)));
+    }
+}
+
+/// A server that is to become a member.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Joining {
+    node_id: String,
+    address: String,
+    learner: bool,
+    priority: Option<u8>,
+    replaces: Option<String>,
+}
+
+impl From<Joining> for NewMember {
+    fn from(joining: Joining) -> NewMember {
+        let Joining { node_id, address, learner, priority, replaces } = joining;
+        NewMember { node_id, address, learner, priority, replaces }
     }
 }
 

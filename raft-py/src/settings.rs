@@ -18,6 +18,7 @@ pub(crate) struct Given {
     node_id: String,
     port: i64,
     peers: Option<Vec<(String, String)>>,
+    join: Option<Vec<String>>,
     host: Option<String>,
     advertise: Option<String>,
     data_dir: Option<PathBuf>,
@@ -49,7 +50,7 @@ impl Settings {
 
     /// The `HOST:PORT` at which others reach the node.
     #[getter]
-    fn address(&self) -> &str {
+    fn address(&self) -> String {
         self.config.advertised()
     }
 
@@ -83,6 +84,12 @@ fn read(given: Given) -> Result<Config, Failure> {
         let pairs = peers.iter().map(|(id, address)| (id.as_str(), address.as_str()));
         config.peers = check_peers(pairs).map_err(refused)?;
     }
+    if let Some(join) = given.join {
+        config.join = join;
+        if given.peers.is_none() {
+            config.peers.clear();
+        }
+    }
     config.storage = match (given.ephemeral, given.data_dir) {
         (true, Some(_)) => {
             return Err(refused("data_dir and ephemeral=True contradict each other: give one of them"));
@@ -113,9 +120,14 @@ fn read(given: Given) -> Result<Config, Failure> {
 /// A message that names an option of the command names the parameter that is the same here.
 fn in_python(error: &ConfigError) -> String {
     let text = error.to_string();
-    [("--peers", "peers"), ("--advertise ", "advertise="), ("--insecure", "insecure=True")]
-        .iter()
-        .fold(text, |text, (flag, parameter)| text.replace(flag, parameter))
+    [
+        ("--peers", "peers"),
+        ("--join", "join"),
+        ("--advertise ", "advertise="),
+        ("--insecure", "insecure=True"),
+    ]
+    .iter()
+    .fold(text, |text, (flag, parameter)| text.replace(flag, parameter))
 }
 
 fn size(given: u64) -> usize {

@@ -198,7 +198,7 @@ mod tests {
             "node_0 0",
             "node_0 65536",
             "no/de 1",
-            "node_0 1 --join x",
+            "node_0 1 --jion x",
             "cluster --nodes 0",
             "cluster --nodes 10",
             "cluster --peers a=h:1",

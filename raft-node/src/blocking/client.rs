@@ -1,7 +1,7 @@
 //! The blocking client.
 
 use super::wait::{AtHome, Waiter};
-use super::{Administration, Call, Deleted, Failure, Item, Store, Value, Written};
+use super::{Administration, Call, Deleted, Failure, Item, NewMember, Store, Value, Written};
 use crate::client::{self, ClientConfig};
 
 /// A blocking [`client::Client`].
@@ -72,5 +72,21 @@ impl Store for Client {
 impl Administration for Client {
     fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure> {
         self.wait(call, async |client| Ok(client.transfer(to).await?.leader_id))
+    }
+
+    fn members(&self, call: Call<'_>) -> Result<String, Failure> {
+        self.wait(call, async |client| client.document("/api/members").await)
+    }
+
+    fn add_member(&self, member: &NewMember, call: Call<'_>) -> Result<u64, Failure> {
+        self.wait(call, async |client| Ok(client.add_member(member).await?.configuration_index))
+    }
+
+    fn promote_member(&self, node_id: &str, call: Call<'_>) -> Result<u64, Failure> {
+        self.wait(call, async |client| Ok(client.promote_member(node_id).await?.configuration_index))
+    }
+
+    fn remove_member(&self, node_id: &str, force: bool, call: Call<'_>) -> Result<u64, Failure> {
+        self.wait(call, async |client| Ok(client.remove_member(node_id, force).await?.configuration_index))
     }
 }

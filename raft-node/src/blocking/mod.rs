@@ -9,6 +9,7 @@ mod wait;
 
 use std::time::Duration;
 
+pub use crate::client::NewMember;
 pub use crate::failure::{Failure, FailureCode};
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
 pub use client::Client;
@@ -90,6 +91,31 @@ pub trait Administration {
     /// # Errors
     /// See [`FailureCode`]; `Conflict` where the leader goes on leading, and why.
     fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure>;
+
+    /// The JSON document of `GET /api/members`: the node's own, or that of whichever endpoint answers first.
+    ///
+    /// # Errors
+    /// See [`FailureCode`].
+    fn members(&self, call: Call<'_>) -> Result<String, Failure>;
+
+    /// Has a server added, and waits until it has caught up and votes, or as a learner is a member. Gives the
+    /// log index of the configuration. Asked for again, what is under way is waited for.
+    ///
+    /// # Errors
+    /// See [`FailureCode`]; `Conflict` where the leader does not do it, and why.
+    fn add_member(&self, member: &NewMember, call: Call<'_>) -> Result<u64, Failure>;
+
+    /// Has a learner made a voter, once it has caught up.
+    ///
+    /// # Errors
+    /// As [`Administration::add_member`].
+    fn promote_member(&self, node_id: &str, call: Call<'_>) -> Result<u64, Failure>;
+
+    /// Has a member removed; with `force` also where a majority of those who stay cannot be reached.
+    ///
+    /// # Errors
+    /// As [`Administration::add_member`].
+    fn remove_member(&self, node_id: &str, force: bool, call: Call<'_>) -> Result<u64, Failure>;
 }
 
 #[cfg(test)]

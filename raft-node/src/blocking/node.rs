@@ -10,10 +10,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::wait::{AtHome, Waiter};
-use super::{Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, Store, Value, Written};
+use super::{
+    Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, NewMember, Store, Value, Written,
+};
 use crate::config::Config;
 use crate::error::{RequestError, StartError};
-use crate::node::{self, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions};
+use crate::node::{
+    self, Change, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions,
+};
 use crate::session::{Session, Ticket};
 
 /// How long after a call's deadline the node may take to say so.
@@ -233,12 +237,43 @@ impl Store for Node {
     }
 }
 
+impl Node {
+    fn change_members(&self, change: Change, call: Call<'_>) -> Result<u64, Failure> {
+        let deadline = self.deadline(call)?;
+        let changed = self.node.change_members(change, Some(left(deadline)));
+        let index = self.waiter.wait(call, Self::by(deadline, FailureCode::OutcomeUnknown, changed))?;
+        Ok(index.0)
+    }
+}
+
 impl Administration for Node {
     fn transfer(&self, to: Option<&str>, call: Call<'_>) -> Result<String, Failure> {
         let (to, deadline) = (to.map(node_id).transpose()?, self.deadline(call)?);
         let transfer = self.node.transfer(to, Some(left(deadline)));
         let done = self.waiter.wait(call, Self::by(deadline, FailureCode::OutcomeUnknown, transfer))?;
         Ok(done.leader_id.to_string())
+    }
+
+    fn members(&self, _: Call<'_>) -> Result<String, Failure> {
+        document(&self.node.members())
+    }
+
+    fn add_member(&self, member: &NewMember, call: Call<'_>) -> Result<u64, Failure> {
+        let (id, address) = (node_id(&member.node_id)?, member.address.clone());
+        let (learner_only, priority) = (member.learner, member.priority.unwrap_or_default());
+        let change = match &member.replaces {
+            None => Change::Add { id, address, learner_only, priority },
+            Some(old) => Change::Replace { old: node_id(old)?, new: id, address },
+        };
+        self.change_members(change, call)
+    }
+
+    fn promote_member(&self, id: &str, call: Call<'_>) -> Result<u64, Failure> {
+        self.change_members(Change::Promote { id: node_id(id)? }, call)
+    }
+
+    fn remove_member(&self, id: &str, force: bool, call: Call<'_>) -> Result<u64, Failure> {
+        self.change_members(Change::Remove { id: node_id(id)?, force }, call)
     }
 }
 

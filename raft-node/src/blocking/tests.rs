@@ -76,7 +76,7 @@ fn refuses_what_cannot_be_used(store: &dyn Store) {
 #[test]
 fn a_node_and_a_client_do_the_same() {
     let config = config(1);
-    let endpoints = vec![config.advertised().to_owned()];
+    let endpoints = vec![config.advertised()];
     let node = Node::start(config).unwrap();
     let client = Client::new(ClientConfig { endpoints, ..ClientConfig::default() }).unwrap();
     let stores: [&dyn Store; 2] = [&node, &client];

@@ -1,12 +1,13 @@
 //! What an operator has done with the cluster.
 
 use hyper::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::{Ask, Journey, Once};
 use super::error::ClientError;
-use super::{Client, JSON, answer_of, wire};
+use super::{Client, JSON, Member, answer_of, wire};
+use crate::http::percent;
 
 /// Leadership was handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -16,6 +17,42 @@ pub struct Transferred {
     pub leader_id: String,
     /// Its term.
     pub term: u64,
+}
+
+/// Who belongs to the cluster: `GET /api/members`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Members {
+    /// Where the configuration that says so stands in the log; 0 before there is one.
+    pub configuration_index: u64,
+    /// All members, in the order of their ids.
+    pub members: Vec<Member>,
+}
+
+/// The members were changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Changed {
+    /// Where the configuration that says so stands in the log.
+    pub configuration_index: u64,
+}
+
+/// A server that is to become a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NewMember {
+    /// Its id.
+    pub node_id: String,
+    /// `HOST:PORT` at which the members reach it.
+    pub address: String,
+    /// Whether it stays a learner; otherwise it votes once it has caught up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub learner: bool,
+    /// The higher, the rather it leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// The voter whose place it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 impl Client {
@@ -31,6 +68,56 @@ impl Client {
             None => (json!({}), Once::Alone),
         };
         self.order(Method::POST, "/api/transfer", &body, once).await
+    }
+
+    /// Who belongs to the cluster, as whichever node answers first sees it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn members(&self) -> Result<Members, ClientError> {
+        wire::report(&self.read("/api/members".to_owned(), false).await?)
+    }
+
+    /// Has a server added, and waits until it has caught up and votes, or as a learner is a member. Asked for
+    /// again, what is under way is waited for.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `Problem` with `conflict` where the leader does not do it, and why.
+    pub async fn add_member(&self, member: &NewMember) -> Result<Changed, ClientError> {
+        let body = json!(member);
+        self.order(Method::POST, "/api/members", &body, Once::Harmless).await
+    }
+
+    /// Has a learner made a voter, once it has caught up.
+    ///
+    /// # Errors
+    /// As [`Client::add_member`].
+    pub async fn promote_member(&self, node_id: &str) -> Result<Changed, ClientError> {
+        let body = json!({ "node_id": node_id, "promote": true });
+        self.order(Method::POST, "/api/members", &body, Once::Harmless).await
+    }
+
+    /// Gives a member a priority: among those that could lead, the highest does.
+    ///
+    /// # Errors
+    /// As [`Client::add_member`].
+    pub async fn set_priority(&self, node_id: &str, priority: u8) -> Result<Changed, ClientError> {
+        let body = json!({ "node_id": node_id, "priority": priority });
+        self.order(Method::POST, "/api/members", &body, Once::Harmless).await
+    }
+
+    /// Has a member removed. `force` also where a majority of those who stay cannot be reached: until enough
+    /// of them are back, nothing can be written.
+    ///
+    /// # Errors
+    /// As [`Client::add_member`].
+    pub async fn remove_member(&self, node_id: &str, force: bool) -> Result<Changed, ClientError> {
+        let mut target = String::from("/api/members/");
+        percent::encode_into(&mut target, node_id);
+        if force {
+            target.push_str("?force=true");
+        }
+        self.order(Method::DELETE, &target, &json!({}), Once::Harmless).await
     }
 
     /// Asks for something that changes the cluster.

@@ -1,5 +1,6 @@
 //! Carrying a call to some endpoint that answers it, until its deadline.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request};
+use parking_lot::RwLock;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -56,7 +58,9 @@ pub(super) struct Journey {
     maybe_happened: bool,
     /// What a node without a leader said last.
     no_leader: Option<String>,
-    /// What went wrong last at each endpoint, by position.
+    /// Whom it may go to: those that were known when it began.
+    endpoints: Vec<Arc<Endpoint>>,
+    /// What went wrong last at each of them.
     failures: Vec<Option<Failure>>,
 }
 
@@ -99,7 +103,10 @@ struct Problem {
 /// The endpoints, and which of them to ask first.
 #[derive(Debug)]
 pub(super) struct Endpoints {
-    pub(super) all: Vec<Endpoint>,
+    /// Those the client was made with.
+    pub(super) given: Vec<Arc<Endpoint>>,
+    /// Other members of the cluster, as a node last told them: the client outlives those it was made with.
+    learned: RwLock<Vec<Arc<Endpoint>>>,
     preferred: AtomicUsize,
 }
 
@@ -119,18 +126,20 @@ impl Ask<'_> {
 
 impl Journey {
     pub(super) fn new(endpoints: &Endpoints, timeout: Duration) -> Journey {
+        let endpoints = endpoints.all();
         Journey {
             deadline: Instant::now() + timeout,
             maybe_happened: false,
             no_leader: None,
-            failures: vec![None; endpoints.all.len()],
+            failures: vec![None; endpoints.len()],
+            endpoints,
         }
     }
 
     /// Another call's, with the same deadline.
     pub(super) fn fresh(&self) -> Journey {
-        let failures = vec![None; self.failures.len()];
-        Journey { deadline: self.deadline, maybe_happened: false, no_leader: None, failures }
+        let (endpoints, failures) = (self.endpoints.clone(), vec![None; self.failures.len()]);
+        Journey { deadline: self.deadline, maybe_happened: false, no_leader: None, endpoints, failures }
     }
 
     fn left(&self) -> Duration {
@@ -147,9 +156,9 @@ impl Journey {
     }
 
     /// The error of a call whose deadline has passed.
-    fn expired(&mut self, endpoints: &Endpoints, is_write: bool) -> ClientError {
+    fn expired(&mut self, is_write: bool) -> ClientError {
         let reached = self.failures.iter().flatten().any(|failure| failure.reached);
-        let failures: Vec<_> = std::iter::zip(&endpoints.all, &mut self.failures)
+        let failures: Vec<_> = std::iter::zip(&self.endpoints, &mut self.failures)
             .filter_map(|(endpoint, failure)| {
                 let Failure { error, .. } = failure.take()?;
                 Some(EndpointFailure { endpoint: endpoint.address.clone(), error })
@@ -166,8 +175,31 @@ impl Journey {
 }
 
 impl Endpoints {
-    pub(super) fn new(all: Vec<Endpoint>) -> Endpoints {
-        Endpoints { all, preferred: AtomicUsize::new(0) }
+    /// Members that are learned of at most.
+    const MAX_LEARNED: usize = 64;
+
+    pub(super) fn new(given: Vec<Endpoint>) -> Endpoints {
+        let given = given.into_iter().map(Arc::new).collect();
+        Endpoints { given, learned: RwLock::default(), preferred: AtomicUsize::new(0) }
+    }
+
+    /// All that are known, those first that the client was made with.
+    pub(super) fn all(&self) -> Vec<Arc<Endpoint>> {
+        self.given.iter().chain(&*self.learned.read()).cloned().collect()
+    }
+
+    /// A node that knows a leader has told who the members are.
+    pub(super) fn learn<'a>(&self, members: impl Iterator<Item = &'a str>) {
+        let mut learned = self.learned.write();
+        let known = std::mem::take(&mut *learned);
+        let is_given = |address: &str| self.given.iter().any(|endpoint| endpoint.address == address);
+        for address in members.filter(|address| !is_given(address)).take(Self::MAX_LEARNED) {
+            match known.iter().find(|endpoint| endpoint.address == address) {
+                Some(endpoint) => learned.push(Arc::clone(endpoint)),
+                // What is no address is of no use.
+                None => learned.extend(Endpoint::parse(address).ok().map(Arc::new)),
+            }
+        }
     }
 
     /// The position of the endpoint that is asked first.
@@ -182,7 +214,7 @@ impl Endpoints {
 
     /// The position of an address.
     pub(super) fn position(&self, address: &str) -> Option<usize> {
-        self.all.iter().position(|endpoint| endpoint.address == address)
+        self.all().iter().position(|endpoint| endpoint.address == address)
     }
 
     /// Asks one endpoint after the other, the preferred one first, until one answers or the deadline passes.
@@ -190,12 +222,12 @@ impl Endpoints {
         let first = self.preferred();
         let mut pause = Pause::default();
         loop {
-            for step in 0..self.all.len() {
-                let position = (first + step) % self.all.len();
+            for step in 0..journey.endpoints.len() {
+                let position = (first + step) % journey.endpoints.len();
                 if journey.left().is_zero() {
-                    return Err(journey.expired(self, ask.once.is_some()));
+                    return Err(journey.expired(ask.once.is_some()));
                 }
-                let attempt = self.attempt(position, ask, journey).await;
+                let attempt = attempt(position, ask, journey).await;
                 // A refusal says nothing about the attempts before it.
                 let before = journey.maybe_happened
                     && matches!(ask.once, Some(Once::Ticket(_) | Once::Key(_) | Once::Alone));
@@ -218,7 +250,7 @@ impl Endpoints {
                     }
                     Attempt::Refused(error) => return Err(error),
                     Attempt::Again if before && matches!(ask.once, Some(Once::Alone)) => {
-                        return Err(journey.expired(self, true));
+                        return Err(journey.expired(true));
                     }
                     Attempt::Again => {}
                 }
@@ -226,27 +258,27 @@ impl Endpoints {
             tokio::time::sleep(pause.next().min(journey.left())).await;
         }
     }
+}
 
-    /// Asks one endpoint once; where a kept connection turns out to be closed, once more on a new one.
-    async fn attempt(&self, position: usize, ask: &Ask<'_>, journey: &mut Journey) -> Attempt {
-        let endpoint = &self.all[position];
-        let end = journey.attempt_end();
-        loop {
-            let was_kept = endpoint.is_connected();
-            let lost = match endpoint.exchange(request(ask, end), end).await {
-                Ok(answer) => return judge(endpoint, answer, position, ask, journey),
-                Err(lost) => lost,
-            };
-            let (error, may_have_arrived) = match lost {
-                Lost::NotSent(error) => (error, false),
-                Lost::OnTheWay(error) => (error, true),
-            };
-            journey.maybe_happened |= may_have_arrived;
-            journey.failures[position] = Some(Failure { error, reached: may_have_arrived });
-            let alone = may_have_arrived && matches!(ask.once, Some(Once::Alone));
-            if !was_kept || alone || Instant::now() >= end {
-                return Attempt::Again;
-            }
+/// Asks one endpoint once; where a kept connection turns out to be closed, once more on a new one.
+async fn attempt(position: usize, ask: &Ask<'_>, journey: &mut Journey) -> Attempt {
+    let endpoint = Arc::clone(&journey.endpoints[position]);
+    let end = journey.attempt_end();
+    loop {
+        let was_kept = endpoint.is_connected();
+        let lost = match endpoint.exchange(request(ask, end), end).await {
+            Ok(answer) => return judge(&endpoint, answer, position, ask, journey),
+            Err(lost) => lost,
+        };
+        let (error, may_have_arrived) = match lost {
+            Lost::NotSent(error) => (error, false),
+            Lost::OnTheWay(error) => (error, true),
+        };
+        journey.maybe_happened |= may_have_arrived;
+        journey.failures[position] = Some(Failure { error, reached: may_have_arrived });
+        let alone = may_have_arrived && matches!(ask.once, Some(Once::Alone));
+        if !was_kept || alone || Instant::now() >= end {
+            return Attempt::Again;
         }
     }
 }

@@ -33,8 +33,8 @@ impl Client {
     pub async fn recording(&self) -> Result<Download, ClientError> {
         let mut failures = Vec::new();
         let mut refused = None;
-        for endpoint in &self.shared.endpoints.all {
-            match open(endpoint, self.timeout).await {
+        for endpoint in self.shared.endpoints.all() {
+            match open(&endpoint, self.timeout).await {
                 Ok(download) => return Ok(download),
                 Err(
                     ClientError::Unreachable { failures: more } | ClientError::Timeout { failures: more, .. },

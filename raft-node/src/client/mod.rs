@@ -16,7 +16,7 @@ mod reports;
 mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
-pub use administration::Transferred;
+pub use administration::{Changed, Members, NewMember, Transferred};
 pub(crate) use connection::Answer;
 pub use download::Download;
 pub use error::{ClientError, EndpointFailure};
@@ -139,9 +139,9 @@ impl Client {
         Client { consistency, ..self.clone() }
     }
 
-    /// The endpoints, as `HOST:PORT`.
+    /// The endpoints that it was made with, as `HOST:PORT`. It also asks members that nodes tell it of.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.shared.endpoints.all.iter().map(|endpoint| endpoint.address.as_str())
+        self.shared.endpoints.given.iter().map(|endpoint| endpoint.address.as_str())
     }
 
     /// Sets a key to the JSON value that `json` is the text of.
@@ -352,7 +352,7 @@ impl Client {
 
     /// Finds out in the background who leads, once in a while, and prefers him if he is an endpoint.
     fn look_for_leader(&self) {
-        if self.shared.endpoints.all.len() < 2 {
+        if self.shared.endpoints.all().len() < 2 {
             return;
         }
         let now = Instant::now();
@@ -369,7 +369,11 @@ impl Client {
             let mut journey = Journey::new(endpoints, client.timeout);
             let Ok(arrival) = endpoints.call(&Ask::report("/api/status"), &mut journey).await else { return };
             let status = answer_of(arrival).and_then(|answer| wire::report::<Status>(&answer));
-            let leader = status.ok().and_then(|status| status.leader_address);
+            let Ok(status) = status else { return };
+            if status.leader_id.is_some() && !status.members.is_empty() {
+                endpoints.learn(status.members.iter().map(|member| member.address.as_str()));
+            }
+            let leader = status.leader_address;
             if let Some(position) = leader.and_then(|address| endpoints.position(&address)) {
                 endpoints.prefer(position);
             }

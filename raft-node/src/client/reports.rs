@@ -66,8 +66,10 @@ pub struct Member {
     pub node_id: String,
     /// Where it is reached.
     pub address: String,
-    /// `voter` or `learner`.
+    /// `voter`, `learner` or `leaving`.
     pub role: String,
+    /// The higher, the rather it leads.
+    pub priority: u8,
 }
 
 /// How a follower does, as the leader sees it.

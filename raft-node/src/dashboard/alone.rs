@@ -75,11 +75,13 @@ impl Alone {
     /// # Errors
     /// When the operating system does not let it.
     pub async fn serve(self, shutdown: Receiver<bool>) -> Result<(), DashboardError> {
-        let targets = watching::of_addresses(self.client.endpoints())?;
+        let addresses: Vec<String> = self.client.endpoints().map(str::to_owned).collect();
+        watching::of_addresses(&addresses)?;
         let relay = Gateway {
             dashboard: Dashboard {
-                policy: assets::policy(std::iter::empty()),
-                feed: Feed::new(targets, shutdown.clone()),
+                policy: Some(assets::policy(std::iter::empty())),
+                node: None,
+                feed: Feed::new(watching::Source::Addresses(addresses), shutdown.clone()),
             },
             access: Access::local(),
             routes: Routes::new()?,

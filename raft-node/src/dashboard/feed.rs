@@ -10,8 +10,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::frame::{self, Reach, View};
-use super::watching::{EVERY, Targets};
+use super::watching::{EVERY, Source, Targets};
 use crate::http::problem::{Code, Problem};
+use crate::node::Members;
 
 /// Pages that may watch at a time.
 const VIEWERS: usize = 64;
@@ -23,7 +24,7 @@ const FIRST: Duration = Duration::from_millis(300);
 /// The events, and those who watch them.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    targets: Targets,
+    source: Source,
     frames: watch::Sender<Bytes>,
     places: Arc<Semaphore>,
     poller: Mutex<Option<JoinHandle<()>>>,
@@ -47,9 +48,9 @@ struct Board {
 
 impl Feed {
     /// A feed that nobody watches yet. Its streams end when `ended` holds true or its sender is gone.
-    pub(crate) fn new(targets: Targets, ended: watch::Receiver<bool>) -> Arc<Feed> {
+    pub(crate) fn new(source: Source, ended: watch::Receiver<bool>) -> Arc<Feed> {
         Arc::new(Feed {
-            targets,
+            source,
             frames: watch::Sender::new(Bytes::new()),
             places: Arc::new(Semaphore::new(VIEWERS)),
             poller: Mutex::default(),
@@ -77,11 +78,25 @@ impl Feed {
     }
 
     async fn poll(self: Arc<Feed>) {
-        let views = self.targets.all.iter().map(|target| target.unseen()).collect();
+        loop {
+            let (targets, members) = (self.source.targets(), self.source.members());
+            if self.poll_those(&Arc::new(targets), members).await {
+                return;
+            }
+        }
+    }
+
+    /// Asks those; returns whether nobody looks any more, and not that the members are others.
+    async fn poll_those(
+        self: &Arc<Feed>,
+        targets: &Arc<Targets>,
+        members: Option<watch::Receiver<Members>>,
+    ) -> bool {
+        let views = targets.all.iter().map(|target| target.unseen()).collect();
         let board = Arc::new(Board { views: Mutex::new(views), news: Notify::new() });
         let mut asking = JoinSet::new();
-        for position in 0..self.targets.all.len() {
-            asking.spawn(ask(Arc::clone(&self), Arc::clone(&board), position));
+        for position in 0..targets.all.len() {
+            asking.spawn(ask(Arc::clone(targets), Arc::clone(&board), position));
         }
         let start = Instant::now();
         loop {
@@ -90,14 +105,17 @@ impl Feed {
                 () = sleep(BEAT) => {}
             }
             if self.nobody_looks() {
-                return;
+                return true;
+            }
+            if members.as_ref().is_some_and(|members| members.has_changed().unwrap_or(false)) {
+                return false;
             }
             let views = board.views.lock().clone();
             let incomplete = views.iter().any(|view| view.reach == Reach::Unknown);
             if incomplete && start.elapsed() < FIRST {
                 continue;
             }
-            let served_by = self.targets.served_by.as_deref();
+            let served_by = targets.served_by.as_deref();
             self.frames.send_replace(frame::event(served_by, &views, Instant::now()));
         }
     }
@@ -114,8 +132,8 @@ impl Feed {
 }
 
 /// Asks one member again and again.
-async fn ask(feed: Arc<Feed>, board: Arc<Board>, position: usize) {
-    let Some(target) = feed.targets.all.get(position) else { return };
+async fn ask(targets: Arc<Targets>, board: Arc<Board>, position: usize) {
+    let Some(target) = targets.all.get(position) else { return };
     let mut closer = Instant::now();
     loop {
         let asked = tokio::time::Instant::now();

@@ -29,19 +29,25 @@ use feed::Feed;
 #[derive(Debug)]
 pub(crate) struct Dashboard {
     feed: Arc<Feed>,
-    policy: HeaderValue,
+    /// None of a node's: then the members say it.
+    policy: Option<HeaderValue>,
+    node: Option<Node>,
 }
 
 impl Dashboard {
     /// The dashboard that a node serves. Its streams end when `ended` holds true.
     pub(crate) fn of_node(node: &Node, ended: Receiver<bool>) -> Dashboard {
-        let addresses = node.config().peers.values().map(String::as_str);
-        Dashboard { policy: assets::policy(addresses), feed: Feed::new(watching::of_node(node), ended) }
+        let feed = Feed::new(watching::Source::Node(node.clone()), ended);
+        Dashboard { policy: None, node: Some(node.clone()), feed }
     }
 
     /// `GET /`.
     pub(crate) fn page(&self) -> Response {
-        assets::page(&self.policy)
+        let members = self.node.as_ref().map(|node| node.members().members).unwrap_or_default();
+        match &self.policy {
+            Some(policy) => assets::page(policy),
+            None => assets::page(&assets::policy(members.iter().map(|member| member.address.as_str()))),
+        }
     }
 
     /// `GET /dashboard/{file}`.

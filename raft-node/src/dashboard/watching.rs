@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch::Receiver;
 
 use super::frame::{Reach, View};
 use crate::client::{ClientError, Probe, Status, Unanswered};
-use crate::node::Node;
+use crate::node::{MemberStatus, Members, Node};
 
 /// How often each member is asked.
 pub(crate) const EVERY: Duration = Duration::from_millis(150);
@@ -21,11 +22,11 @@ const LOOK_CLOSER: Duration = Duration::from_secs(1);
 pub(crate) struct Target {
     /// Its name, where that is known before it is asked.
     pub(crate) node_id: Option<String>,
-    source: Source,
+    way: Way,
 }
 
 #[derive(Debug)]
-enum Source {
+enum Way {
     /// The node that serves this, asked without a detour.
     Own {
         node: Node,
@@ -35,26 +36,54 @@ enum Source {
 }
 
 /// Those who are asked, and for whom.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Targets {
     /// The node that asks; none where it is not a node.
     pub(crate) served_by: Option<String>,
     pub(crate) all: Vec<Target>,
 }
 
+/// Where it is known from who is to be asked.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A node: the members of its cluster, as they are at the time.
+    Node(Node),
+    /// The nodes at these addresses, whoever they are.
+    Addresses(Vec<String>),
+}
+
+impl Source {
+    /// Those who are to be asked now.
+    pub(crate) fn targets(&self) -> Targets {
+        match self {
+            Source::Node(node) => of_node(node),
+            // They were read once already.
+            Source::Addresses(addresses) => of_addresses(addresses).unwrap_or_default(),
+        }
+    }
+
+    /// The members, to see when they are others.
+    pub(crate) fn members(&self) -> Option<Receiver<Members>> {
+        match self {
+            Source::Node(node) => Some(node.members_seen()),
+            Source::Addresses(_) => None,
+        }
+    }
+}
+
 /// All members of a node's cluster.
-pub(crate) fn of_node(node: &Node) -> Targets {
+fn of_node(node: &Node) -> Targets {
     let config = node.config();
-    let target = |(id, address): (&_, &String)| {
-        let source = if *id == config.node_id {
-            Source::Own { node: node.clone(), address: config.advertised().to_owned() }
+    let target = |member: MemberStatus| {
+        let way = if member.node_id == config.node_id {
+            Way::Own { node: node.clone(), address: member.address }
         } else {
-            // A peer list with an address that cannot be read does not start a node.
-            Source::Other(Probe::new(address).ok()?)
+            // One whose address cannot be read cannot be asked.
+            Way::Other(Probe::new(&member.address).ok()?)
         };
-        Some(Target { node_id: Some(ToString::to_string(id)), source })
+        Some(Target { node_id: Some(member.node_id.to_string()), way })
     };
-    let all = config.peers.iter().filter_map(target).collect();
+    let all = node.members().members.into_iter().filter_map(target).collect();
     Targets { served_by: Some(config.node_id.to_string()), all }
 }
 
@@ -62,17 +91,17 @@ pub(crate) fn of_node(node: &Node) -> Targets {
 ///
 /// # Errors
 /// `InvalidInput` where an address cannot be read.
-pub(crate) fn of_addresses<'a>(addresses: impl Iterator<Item = &'a str>) -> Result<Targets, ClientError> {
-    let target = |address| Ok(Target { node_id: None, source: Source::Other(Probe::new(address)?) });
-    Ok(Targets { served_by: None, all: addresses.map(target).collect::<Result<_, ClientError>>()? })
+pub(crate) fn of_addresses(addresses: &[String]) -> Result<Targets, ClientError> {
+    let target = |address: &String| Ok(Target { node_id: None, way: Way::Other(Probe::new(address)?) });
+    Ok(Targets { served_by: None, all: addresses.iter().map(target).collect::<Result<_, ClientError>>()? })
 }
 
 impl Target {
     /// What is known of it before it is asked.
     pub(crate) fn unseen(&self) -> View {
-        let address = match &self.source {
-            Source::Own { address, .. } => address,
-            Source::Other(probe) => probe.address(),
+        let address = match &self.way {
+            Way::Own { address, .. } => address,
+            Way::Other(probe) => probe.address(),
         };
         View::new(self.node_id.clone(), address)
     }
@@ -107,9 +136,9 @@ impl Target {
     }
 
     async fn ask<T: DeserializeOwned>(&self, target: &str) -> Result<T, Unanswered> {
-        match &self.source {
-            Source::Other(probe) => probe.ask(target, PATIENCE).await,
-            Source::Own { node, .. } => {
+        match &self.way {
+            Way::Other(probe) => probe.ask(target, PATIENCE).await,
+            Way::Own { node, .. } => {
                 let asked = async {
                     match target {
                         "/api/why" => as_others_read_it(&node.explain().await),

@@ -19,11 +19,13 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::watch::Receiver;
 
 use super::problem::{Code, Problem};
 use super::reply::{Body, Response};
 use super::routes::{Endpoint, Routes};
 use crate::config::{Config, split_address};
+use crate::node::Members;
 
 /// Names of the own machine, as they stand in an origin.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
@@ -35,6 +37,8 @@ pub(crate) struct Access {
     origins: BTreeSet<String>,
     /// Names under which the server is reached; none where any will do.
     names: Option<BTreeSet<String>>,
+    /// The members as they are now, where there are any: their pages are let in too.
+    members: Option<Receiver<Members>>,
 }
 
 impl Access {
@@ -43,12 +47,28 @@ impl Access {
         let addresses = config.peers.values().chain(&config.advertise);
         let split = || addresses.clone().filter_map(|address| split_address(address).ok());
         let names = is_loopback(&config.host).then(|| split().map(|(host, _)| name(host)).collect());
-        Access { origins: split().flat_map(|(host, port)| origins(host, port)).collect(), names }
+        let origins = split().flat_map(|(host, port)| origins(host, port)).collect();
+        Access { origins, names, members: None }
     }
 
     /// For a server on loopback that has no members to let in.
     pub(crate) fn local() -> Access {
-        Access { origins: BTreeSet::new(), names: Some(BTreeSet::new()) }
+        Access { origins: BTreeSet::new(), names: Some(BTreeSet::new()), members: None }
+    }
+
+    /// Also lets in whoever is a member at the time.
+    pub(crate) fn following(self, members: Receiver<Members>) -> Access {
+        Access { members: Some(members), ..self }
+    }
+
+    /// Whether a member listens at an address that satisfies this.
+    fn any_member(&self, satisfies: impl Fn(&str, u16) -> bool) -> bool {
+        self.members.as_ref().is_some_and(|members| {
+            let members = members.borrow();
+            let mut addresses =
+                members.members.iter().filter_map(|member| split_address(&member.address).ok());
+            addresses.any(|(host, port)| satisfies(host, port))
+        })
     }
 
     /// The answer to a browser that asks whether a page may send a request; none where this is no such
@@ -86,7 +106,10 @@ impl Access {
     /// The request's origin, if it is a member's and may use the endpoint.
     fn member(&self, endpoint: Option<Endpoint>, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
-        let known = origin.to_str().is_ok_and(|origin| self.origins.contains(origin));
+        let known = origin.to_str().is_ok_and(|origin| {
+            let is_one_of = |host: &str, port| origins(host, port).iter().any(|known| known == origin);
+            self.origins.contains(origin) || self.any_member(is_one_of)
+        });
         (known && endpoint.is_some_and(is_for_dashboards)).then(|| origin.clone())
     }
 
@@ -105,7 +128,8 @@ impl Access {
             return Ok(());
         }
         let bare = name(bare);
-        if bare == "localhost" || bare.ends_with(".localhost") || names.contains(&bare) {
+        let is_known = names.contains(&bare) || self.any_member(|host, _| name(host) == bare);
+        if bare == "localhost" || bare.ends_with(".localhost") || is_known {
             return Ok(());
         }
         let shown: String = bare.chars().take(80).collect();
@@ -130,6 +154,7 @@ fn is_for_dashboards(endpoint: Endpoint) -> bool {
         | Endpoint::Health
         | Endpoint::Status
         | Endpoint::Why
+        | Endpoint::Members
         | Endpoint::DashboardEvents => true,
         Endpoint::RawPut
         | Endpoint::Session
@@ -141,7 +166,9 @@ fn is_for_dashboards(endpoint: Endpoint) -> bool {
         | Endpoint::Root
         | Endpoint::DashboardFile
         | Endpoint::Recording
-        | Endpoint::Transfer => false,
+        | Endpoint::Transfer
+        | Endpoint::ChangeMembers
+        | Endpoint::RemoveMember => false,
     }
 }
 

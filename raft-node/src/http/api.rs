@@ -7,6 +7,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use matchit::InsertError;
+use raft_core::types::NodeId;
 use tokio::sync::watch::Receiver;
 
 use super::access::Access;
@@ -55,7 +56,10 @@ impl Api {
     ) -> Result<Api, InsertError> {
         let max_value = node.config().max_value_bytes;
         let (budget, metrics, routes) = (Budget::new(), Metrics::new(), Routes::new()?);
-        let (access, dashboard) = (Access::of_node(node.config()), Dashboard::of_node(&node, shutdown));
+        let (access, dashboard) = (
+            Access::of_node(node.config()).following(node.members_seen()),
+            Dashboard::of_node(&node, shutdown),
+        );
         Ok(Api { node, budget, metrics, connections, max_value, routes, access, dashboard })
     }
 
@@ -79,6 +83,9 @@ impl Api {
             Endpoint::DashboardFile => Dashboard::asset(call.path_key),
             Endpoint::DashboardEvents => self.dashboard.events(),
             Endpoint::Transfer => administration::transfer(&mut call).await,
+            Endpoint::Members => administration::members(&call),
+            Endpoint::ChangeMembers => administration::change_members(&mut call).await,
+            Endpoint::RemoveMember => administration::remove_member(&call).await,
             Endpoint::Recording => calls::recording(&call).await,
             Endpoint::Stream => Err(Problem::bad_request(
                 "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",
@@ -156,6 +163,13 @@ impl Call<'_> {
         let text = percent::decode(self.path_key, Plus::Literal)
             .map_err(|error| Problem::bad_request(format!("the key in the path {error}")))?;
         input::key(&text)
+    }
+
+    /// The node's id in the path.
+    pub(super) fn node_id(&self) -> Result<NodeId, Problem> {
+        let text = percent::decode(self.path_key, Plus::Literal)
+            .map_err(|error| Problem::bad_request(format!("the id in the path {error}")))?;
+        NodeId::new(&text).map_err(|error| Problem::bad_request(error.to_string()))
     }
 
     /// Reads a body of one of the media types.

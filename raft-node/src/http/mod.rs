@@ -6,7 +6,7 @@
 //! `problem`. `openapi` describes all of it, and a test holds the two together.
 
 pub(crate) mod access;
-mod administration;
+pub(crate) mod administration;
 mod api;
 pub(crate) mod body;
 pub(crate) mod budget;

@@ -21,6 +21,7 @@ pub(crate) enum Param {
     After,
     Values,
     BytesAs,
+    Force,
 }
 
 impl Param {
@@ -34,6 +35,7 @@ impl Param {
             Param::After => "after",
             Param::Values => "values",
             Param::BytesAs => "bytes",
+            Param::Force => "force",
         }
     }
 
@@ -52,6 +54,7 @@ pub(crate) struct Query {
     pub(crate) after: Option<String>,
     pub(crate) values: bool,
     pub(crate) bytes_as: BytesAs,
+    pub(crate) force: bool,
 }
 
 impl Default for Query {
@@ -64,6 +67,7 @@ impl Default for Query {
             after: None,
             values: true,
             bytes_as: BytesAs::Text,
+            force: false,
         }
     }
 }
@@ -115,13 +119,8 @@ impl Query {
             }
             Param::Prefix => self.prefix = value.into_owned(),
             Param::After => self.after = Some(value.into_owned()),
-            Param::Values => {
-                self.values = match &*value {
-                    "true" => true,
-                    "false" => false,
-                    _ => return Err(bad(param, &value, "true or false")),
-                };
-            }
+            Param::Values => self.values = switch(param, &value)?,
+            Param::Force => self.force = switch(param, &value)?,
             Param::BytesAs => {
                 self.bytes_as = match &*value {
                     "text" => BytesAs::Text,
@@ -131,6 +130,14 @@ impl Query {
             }
         }
         Ok(())
+    }
+}
+
+fn switch(param: Param, value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(bad(param, value, "true or false")),
     }
 }
 
@@ -172,6 +179,7 @@ mod tests {
         Param::After,
         Param::Values,
         Param::BytesAs,
+        Param::Force,
     ];
 
     #[test]
@@ -184,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_given_is_taken() {
         let text = "consistency=stale&timeout_ms=60000&prefix=a%2Fb+c&limit=10\
-                    &after=%C3%A9&values=false&bytes=base64";
+                    &after=%C3%A9&values=false&bytes=base64&force=true";
         let expected = Query {
             consistency: Consistency::Stale,
             timeout: Some(Duration::from_secs(60)),
@@ -193,6 +201,7 @@ mod tests {
             after: Some("é".into()),
             values: false,
             bytes_as: BytesAs::Base64,
+            force: true,
         };
         assert_eq!(Query::parse(Some(text), ALL), Ok(expected));
     }

@@ -28,6 +28,9 @@ pub(crate) enum Endpoint {
     DashboardEvents,
     Recording,
     Transfer,
+    Members,
+    ChangeMembers,
+    RemoveMember,
 }
 
 /// One method on one path.
@@ -44,7 +47,7 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 }
 
 /// Every route; the position of an endpoint here is its number elsewhere.
-pub(crate) const ROUTES: [Route; 20] = [
+pub(crate) const ROUTES: [Route; 23] = [
     route("POST", "/api/set", Endpoint::Set),
     route("GET", "/api/get/{key}", Endpoint::Get),
     route("POST", "/api/delete", Endpoint::Delete),
@@ -65,6 +68,9 @@ pub(crate) const ROUTES: [Route; 20] = [
     route("GET", "/api/dashboard/events", Endpoint::DashboardEvents),
     route("GET", "/api/recording", Endpoint::Recording),
     route("POST", "/api/transfer", Endpoint::Transfer),
+    route("GET", "/api/members", Endpoint::Members),
+    route("POST", "/api/members", Endpoint::ChangeMembers),
+    route("DELETE", "/api/members/{id}", Endpoint::RemoveMember),
 ];
 
 /// The methods of one path.
@@ -73,6 +79,7 @@ struct Resource {
     get: Option<Endpoint>,
     post: Option<Endpoint>,
     put: Option<Endpoint>,
+    delete: Option<Endpoint>,
 }
 
 impl Resource {
@@ -80,15 +87,18 @@ impl Resource {
         match route.method {
             "GET" => self.get = Some(route.endpoint),
             "PUT" => self.put = Some(route.endpoint),
+            "DELETE" => self.delete = Some(route.endpoint),
             _ => self.post = Some(route.endpoint),
         }
     }
 
     fn allow(&self) -> &'static str {
-        match (self.get, self.put) {
-            (Some(_), Some(_)) => "GET, HEAD, PUT",
-            (Some(_), None) => "GET, HEAD",
-            (None, _) => "POST",
+        match (self.get, self.post, self.put, self.delete) {
+            (Some(_), _, Some(_), _) => "GET, HEAD, PUT",
+            (Some(_), Some(_), _, _) => "GET, HEAD, POST",
+            (Some(_), None, None, _) => "GET, HEAD",
+            (None, _, _, Some(_)) => "DELETE",
+            (None, ..) => "POST",
         }
     }
 }
@@ -141,6 +151,7 @@ impl Routes {
             Method::GET | Method::HEAD => resource.get,
             Method::POST => resource.post,
             Method::PUT => resource.put,
+            Method::DELETE => resource.delete,
             _ => None,
         };
         let Some(endpoint) = endpoint else {
@@ -161,12 +172,13 @@ mod tests {
         let routes = Routes::new().unwrap();
         for (position, route) in ROUTES.iter().enumerate() {
             let method = Method::from_bytes(route.method.as_bytes()).unwrap();
-            let path = route.path.replace("{key}", "a%2Fb/c//d").replace("{file}", "main.js");
+            let path =
+                route.path.replace("{key}", "a%2Fb/c//d").replace("{file}", "main.js").replace("{id}", "a.1");
             let (endpoint, key) = routes.find(&method, &path).unwrap();
             assert_eq!(endpoint, route.endpoint);
             assert_eq!(endpoint as usize, position);
             let named = route.path.rsplit('/').next().unwrap();
-            let expected = [("{key}", "a%2Fb/c//d"), ("{file}", "main.js")];
+            let expected = [("{key}", "a%2Fb/c//d"), ("{file}", "main.js"), ("{id}", "a.1")];
             let expected = expected.iter().find(|(name, _)| *name == named).map_or("", |(_, value)| value);
             assert_eq!(key, expected);
         }
@@ -193,6 +205,8 @@ mod tests {
             (Method::GET, "/api/set", "POST"),
             (Method::DELETE, "/api/get/k", "GET, HEAD"),
             (Method::POST, "/api/raw/k", "GET, HEAD, PUT"),
+            (Method::PUT, "/api/members", "GET, HEAD, POST"),
+            (Method::GET, "/api/members/a", "DELETE"),
             (Method::OPTIONS, "/", "GET, HEAD"),
             (Method::CONNECT, "/health", "GET, HEAD"),
         ] {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use raft_core::replica::{Administered, Refused, Reply, Task};
-use raft_core::types::NodeId;
+use raft_core::types::{LogIndex, NodeId};
 
-use super::{Answer, Input, Node, Transferred, misfit, refusal};
+use super::{Answer, Change, Input, Node, Transferred, misfit, refusal};
 use crate::error::RequestError;
 
 impl Node {
@@ -23,6 +23,24 @@ impl Node {
     ) -> Result<Transferred, RequestError> {
         match self.administer(Task::Transfer { to }, timeout).await? {
             Administered::Transferred { leader, term } => Ok(Transferred { leader_id: leader, term }),
+            other => Err(misfit(other)),
+        }
+    }
+
+    /// Has the members changed (paper §6). Answers once the change is committed and nothing of it is still to
+    /// come: a server that is added to vote votes by then. Gives the log index of the configuration that is
+    /// in force. Asked for again, a change that is under way is waited for.
+    ///
+    /// # Errors
+    /// See [`RequestError`]: `Declined` where the leader does not begin it, or another change took it back;
+    /// only `TaskUnknown` leaves open what became of it, and it may go on.
+    pub async fn change_members(
+        &self,
+        change: Change,
+        timeout: Option<Duration>,
+    ) -> Result<LogIndex, RequestError> {
+        match self.administer(Task::Change(change), timeout).await? {
+            Administered::Changed { index } => Ok(index),
             other => Err(misfit(other)),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
 use serde::Serialize;
 
+pub use raft_core::consensus::Change;
 pub use raft_core::entry::{ClientId, Sequence, SessionStep};
 pub use raft_core::kv::{Item, Key, ListPage, Value};
 pub use raft_core::replica::{Consistency, Role};
@@ -127,15 +128,27 @@ fn hash_as_text<S: serde::Serializer>(hash: &StateHash, to: S) -> Result<S::Ok, 
     to.collect_str(hash)
 }
 
+/// Who belongs to the cluster: `GET /api/members`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Members {
+    /// Where the configuration that says so stands in the log; 0 before there is one.
+    pub configuration_index: LogIndex,
+    /// All members, in the order of their ids.
+    pub members: Vec<MemberStatus>,
+}
+
 /// A member of the cluster.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberStatus {
     /// Its id.
     pub node_id: NodeId,
     /// Where it is reached.
     pub address: String,
-    /// `voter`; `learner` for one without a vote.
+    /// `voter`; `learner` for one without a vote; `leaving` for one that votes until the change under way is
+    /// done.
     pub role: &'static str,
+    /// The higher, the rather it leads.
+    pub priority: u8,
 }
 
 /// How a follower does, as the leader sees it.

@@ -12,10 +12,10 @@ use raft_core::types::{EntryId, LogIndex, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Moment, sleep_until};
 
-use super::{Answer, Explanation, Input, Life, Node, STOP_TIMEOUT, explain, status};
+use super::{Answer, Explanation, Input, Life, Node, STOP_TIMEOUT, explain, members, status};
 use crate::disk::{Completion, Disk};
 use crate::record::Tape;
-use crate::transport::{LinkStates, Outgoing};
+use crate::transport::{LinkStates, Outgoing, Streams};
 
 /// Inputs taken up together at most.
 const BATCH: usize = 1024;
@@ -52,6 +52,7 @@ pub(super) struct Driver {
     tape: Tape,
     disk: Box<dyn Disk>,
     outgoing: Outgoing,
+    streams: Streams,
     states: LinkStates,
     life: watch::Sender<Life>,
     waiters: HashMap<Token, Waiter>,
@@ -65,8 +66,7 @@ impl Driver {
         node: Node,
         replica: Replica,
         (tape, disk): (Tape, Box<dyn Disk>),
-        outgoing: Outgoing,
-        states: LinkStates,
+        (streams, states): (Streams, LinkStates),
         life: watch::Sender<Life>,
     ) -> Driver {
         let complain_at = elapsed(node.shared.origin) + COMPLAIN_AFTER;
@@ -75,7 +75,8 @@ impl Driver {
             replica,
             tape,
             disk,
-            outgoing,
+            outgoing: Outgoing::default(),
+            streams,
             states,
             life,
             waiters: HashMap::new(),
@@ -257,8 +258,21 @@ impl Driver {
                 Action::Stopped => self.stopped = true,
             }
         }
+        self.follow_members();
         self.outgoing.flush();
         self.tape.nudge();
+    }
+
+    /// Streams go to whoever is a member now, and all who look at the members see them as they are.
+    fn follow_members(&mut self) {
+        let config = self.node.config();
+        self.streams.follow(members::to_dial(config, &self.replica), &mut self.outgoing);
+        let now = members::of_replica(config, &self.replica);
+        self.node.shared.members.send_if_modified(|seen| {
+            let is_news = *seen != now;
+            *seen = now;
+            is_news
+        });
     }
 
     fn tell(&mut self, notice: &Notice) {

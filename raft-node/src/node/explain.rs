@@ -1,11 +1,11 @@
 //! Why there is no leader, or what else is amiss, and what would help.
 
-use raft_core::consensus::{Refusal, Removed, Standing};
+use raft_core::consensus::{Consensus, Refusal, Removed, Standing};
 use raft_core::message::{Unwelcome, VoteRefusal};
 use raft_core::replica::{DiskHealth, Replica, Role};
 use raft_core::types::{LogIndex, NodeId, Time};
 
-use super::{Explanation, Reason};
+use super::{Explanation, Reason, members};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::transport::LinkStates;
@@ -47,8 +47,9 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
     reasons.extend(no_snapshot(&config.node_id, replica));
     reasons.extend(standing(config, replica));
     reasons.extend(removed(config, replica));
-    for peer in others(config) {
-        reasons.extend(unreachable(config, peer, states));
+    reasons.extend(waiting(config, consensus));
+    for peer in others(consensus) {
+        reasons.extend(unreachable(config, consensus, peer, states));
         reasons
             .extend(consensus.admission().refusals().get(peer).and_then(|refusal| unwelcome(peer, refusal)));
     }
@@ -60,7 +61,7 @@ pub(super) fn of(config: &Config, replica: &Replica, states: &LinkStates, now: T
         }
         None if consensus.leader().is_none() => {
             reasons.extend(consensus.vote_refusals().iter().map(|(peer, refusal)| refused(peer, refusal)));
-            reasons.extend(others(config).filter_map(|peer| silent(peer, replica, states)));
+            reasons.extend(others(consensus).filter_map(|peer| silent(peer, replica, states)));
         }
         None => {}
     }
@@ -80,8 +81,23 @@ pub(super) fn of_stopped(node_id: &NodeId, reason: &RequestError) -> Explanation
     Explanation { ok: false, summary: reason.detail.clone(), reasons: vec![reason] }
 }
 
-fn others(config: &Config) -> impl Iterator<Item = &NodeId> {
-    config.peers.keys().filter(|peer| **peer != config.node_id)
+fn others(consensus: &Consensus) -> impl Iterator<Item = &NodeId> {
+    consensus.configuration().members().map(|(id, _)| id).filter(|id| *id != consensus.id())
+}
+
+/// A node that was started with --join, before the cluster has taken it in.
+fn waiting(config: &Config, consensus: &Consensus) -> Option<Reason> {
+    consensus.is_waiting_to_be_added().then(|| Reason {
+        code: "not_added",
+        detail: format!(
+            "This node waits to be added to the cluster of {}, and asks for it by itself",
+            config.join.join(", ")
+        ),
+        node_id: Some(config.node_id.clone()),
+        advice: "Check that one of these addresses is a member's, and that its cluster has a leader; the \
+            log says why it was not taken in."
+            .to_owned(),
+    })
 }
 
 /// The first letter in lower case, unless it begins a name.
@@ -157,12 +173,8 @@ fn standing(config: &Config, replica: &Replica) -> Option<Reason> {
         Standing::Admitted => return None,
         Standing::Waiting { witnesses } => {
             let needed = consensus.configuration().witnesses();
-            let missing: Vec<&str> = config
-                .peers
-                .keys()
-                .filter(|p| **p != config.node_id && !witnesses.contains(*p))
-                .map(NodeId::as_str)
-                .collect();
+            let missing: Vec<&str> =
+                others(consensus).filter(|peer| !witnesses.contains(*peer)).map(NodeId::as_str).collect();
             let detail = format!(
                 "This node's data directory is new, and {} of the {needed} other members that have to \
                  take note of it have done so; missing: {}",
@@ -203,10 +215,10 @@ fn removed(config: &Config, replica: &Replica) -> Option<Reason> {
     })
 }
 
-fn unreachable(config: &Config, peer: &NodeId, states: &LinkStates) -> Option<Reason> {
+fn unreachable(config: &Config, consensus: &Consensus, peer: &NodeId, states: &LinkStates) -> Option<Reason> {
     let state = states.of(peer);
     let error = state.error.filter(|_| !state.connected)?;
-    let address = config.peers.get(peer).map_or("", String::as_str);
+    let address = members::address_of(config, consensus.configuration(), peer);
     Some(Reason {
         code: "peer_unreachable",
         detail: format!("{peer} cannot be reached at {address}: {error}"),

@@ -4,12 +4,15 @@ mod administration;
 mod api;
 mod driver;
 mod explain;
+mod join;
+mod members;
 mod start;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use api::*;
+pub(crate) use members::Addresses;
 pub(crate) use start::listen;
 
 use std::path::PathBuf;
@@ -59,6 +62,8 @@ struct Shared {
     /// Its sender is gone when the node's thread has nothing left to do but to end.
     ended: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Who belongs to the cluster, as the driver last saw it.
+    members: watch::Sender<Members>,
     /// None where nothing is recorded.
     archive: Option<Archive>,
     /// Those of a node without a directory.
@@ -295,7 +300,18 @@ impl Node {
         {
             return status;
         }
-        status::of_stopped(&self.shared.config, self.shared.origin, &self.gone())
+        status::of_stopped(&self.shared.config, self.members(), self.shared.origin, &self.gone())
+    }
+
+    /// Who belongs to the cluster, by the configuration that is in force here.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        self.shared.members.borrow().clone()
+    }
+
+    /// Likewise, and whenever that changes. Ends with the node.
+    pub(crate) fn members_seen(&self) -> watch::Receiver<Members> {
+        self.shared.members.subscribe()
     }
 
     /// Why there is no leader, and what would help.
@@ -341,7 +357,8 @@ impl Node {
     }
 
     async fn call(&self, from: NodeId, call: Call) -> Result<CallReply, RequestError> {
-        if from == self.shared.config.node_id || !self.shared.config.peers.contains_key(&from) {
+        let is_member = self.members().members.iter().any(|member| member.node_id == from);
+        if from == self.shared.config.node_id || !is_member {
             return Err(RequestError::NotAMember { node_id: from });
         }
         let answer = self.ask(|respond| Input::Call { from, call, respond }).await?;

@@ -17,13 +17,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{self, Driver};
-use super::{INBOX, Life, Node, Shared};
+use super::{INBOX, Life, Node, Shared, join, members};
 use crate::config::{Config, Storage};
 use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk, MemoryFiles};
 use crate::error::StartError;
 use crate::http;
 use crate::record::{self, Tape};
-use crate::transport::{LinkStates, dial_all};
+use crate::transport::{LinkStates, Streams};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -56,17 +56,10 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
     let (stored, dir) = open(&config)?;
     let origin = Instant::now();
     let incarnation = stored.incarnation();
-    let replica = Replica::new(
-        stored,
-        machine,
-        Options {
-            configuration: Configuration::with_addresses(config.peers.clone()),
-            timing: config.timing,
-            seed: random()?,
-            snapshot_every: config.snapshot_every(),
-            now: driver::elapsed(origin),
-        },
-    );
+    let (timing, seed, now) = (config.timing, random()?, driver::elapsed(origin));
+    let (configuration, snapshot_every) = (bootstrap(&config), config.snapshot_every());
+    let options = Options { configuration, timing, seed, snapshot_every, now };
+    let replica = Replica::new(stored, machine, options);
     let (report, completions) = mpsc::unbounded_channel();
     // Nobody listens once the node has ended, and then nobody needs to.
     let report = move |completion| drop(report.send(completion));
@@ -78,6 +71,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
     let (end, ended) = watch::channel(());
     let node = Node {
         shared: Arc::new(Shared {
+            members: watch::Sender::new(members::of_replica(&config, &replica)),
             config,
             inbox: inbox_sender,
             origin,
@@ -133,12 +127,22 @@ fn disk_of(
     Ok((Box::new(DiskThread::spawn(dir, report)?), MemoryFiles::default()))
 }
 
+/// Who the members are before the log says so. A node that is to join a cluster is told by that.
+fn bootstrap(config: &Config) -> Configuration {
+    if !config.join.is_empty() {
+        return Configuration::waiting(config.node_id.clone(), config.advertised());
+    }
+    let own = (config.node_id.clone(), config.advertised());
+    let others = config.peers.clone().into_iter().filter(|(id, _)| *id != config.node_id);
+    Configuration::with_addresses(others.chain([own]))
+}
+
 /// Runs the node until it has stopped. Gives back the threads for sockets, which cannot be waited for here.
 async fn run(parts: Parts) -> Option<Runtime> {
     let Parts { node, replica, tape, disk, completions, incarnation, inbox, listener, life } = parts;
     let config = node.config();
     let states = LinkStates::default();
-    let outgoing = dial_all(config, incarnation, &states, &node.shared.inbox);
+    let streams = Streams::new(config, incarnation, states.clone(), node.inbox());
     let (shut_down, shutting_down) = watch::channel(false);
     let workers = (config.io_threads > 0).then(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(config.io_threads).enable_all().build()
@@ -163,8 +167,11 @@ async fn run(parts: Parts) -> Option<Runtime> {
         Some(workers) => workers.spawn(serve),
         None => tokio::spawn(serve),
     };
-    let driver = Driver::new(node.clone(), replica, (tape, disk), outgoing, states, life.clone());
+    let driver = Driver::new(node.clone(), replica, (tape, disk), (streams, states), life.clone());
     tokio::spawn(node.clone().save_failure());
+    if !config.join.is_empty() {
+        tokio::spawn(join::join(node.clone()));
+    }
     // Its own task, so that a failed assertion ends it and not the server, which then says why.
     let driven = tokio::spawn(driver.run(inbox, completions)).await;
     let (reason, wreck) = match driven {

@@ -8,7 +8,7 @@ use raft_core::kv;
 use raft_core::replica::{Replica, Role};
 use raft_core::types::{LogIndex, NodeId, StateHash, Term, Time};
 
-use super::{MemberStatus, Node, PeerStatus, Status};
+use super::{Members, Node, PeerStatus, Status, members};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::transport::LinkStates;
@@ -18,13 +18,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time) -> Status {
     let (config, consensus) = (node.config(), replica.consensus());
     let log = consensus.log();
-    let members = config.peers.iter().map(|(id, address)| member(config, id, address)).collect();
+    let configuration = consensus.configuration();
     Status {
         node_id: config.node_id.clone(),
         state: consensus.role(),
         term: consensus.term(),
         leader_id: consensus.leader().cloned(),
-        leader_address: consensus.leader().map(|leader| address_of(config, leader)),
+        leader_address: consensus.leader().map(|leader| members::address_of(config, configuration, leader)),
         voted_for: consensus.hard_state().voted_for.clone(),
         commit_index: consensus.commit_index(),
         last_applied: replica.last_applied(),
@@ -40,13 +40,18 @@ pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time)
         cluster_id: consensus.cluster_id(),
         failed: replica.failed().map(ToOwned::to_owned),
         diverged_index: replica.diverged().map(|divergence| divergence.index),
-        members,
+        members: members::of_replica(config, replica).members,
         peers: peers(replica, states, now),
     }
 }
 
 /// Of a node whose thread has ended.
-pub(super) fn of_stopped(config: &Config, origin: Instant, reason: &RequestError) -> Status {
+pub(super) fn of_stopped(
+    config: &Config,
+    members: Members,
+    origin: Instant,
+    reason: &RequestError,
+) -> Status {
     Status {
         node_id: config.node_id.clone(),
         state: Role::Follower,
@@ -68,18 +73,9 @@ pub(super) fn of_stopped(config: &Config, origin: Instant, reason: &RequestError
         cluster_id: None,
         failed: Some(reason.to_string()),
         diverged_index: None,
-        members: config.peers.iter().map(|(id, address)| member(config, id, address)).collect(),
+        members: members.members,
         peers: BTreeMap::new(),
     }
-}
-
-fn member(config: &Config, id: &NodeId, address: &str) -> MemberStatus {
-    let address = if *id == config.node_id { config.advertised() } else { address };
-    MemberStatus { node_id: id.clone(), address: address.to_owned(), role: "voter" }
-}
-
-fn address_of(config: &Config, id: &NodeId) -> String {
-    config.peers.get(id).map(|address| member(config, id, address).address).unwrap_or_default()
 }
 
 fn keys(replica: &Replica) -> u64 {

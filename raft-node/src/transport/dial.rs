@@ -13,12 +13,12 @@ use raft_core::types::{Incarnation, NodeId};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::links::{LinkStates, Outgoing};
+use super::links::LinkStates;
 use super::{PATH, frame, header};
-use crate::config::{Config, split_address};
+use crate::config::split_address;
 use crate::node::Input;
 
 /// How long resolving, connecting and shaking hands may take together.
@@ -34,59 +34,44 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How a node introduces itself.
 #[derive(Clone, Debug)]
-struct Caller {
-    id: NodeId,
-    incarnation: Incarnation,
-}
-
-/// Keeps a stream open to every peer, for as long as the runtime lives.
-pub(crate) fn dial_all(
-    config: &Config,
-    incarnation: Incarnation,
-    states: &LinkStates,
-    inbox: &mpsc::Sender<Input>,
-) -> Outgoing {
-    let mut outgoing = Outgoing::default();
-    let caller = Caller { id: config.node_id.clone(), incarnation };
-    for (peer, address) in config.peers.iter().filter(|(peer, _)| **peer != config.node_id) {
-        let dialler = Dialler {
-            caller: caller.clone(),
-            peer: peer.clone(),
-            address: address.clone(),
-            states: states.clone(),
-            inbox: inbox.clone(),
-            queue: outgoing.add(peer.clone()),
-        };
-        tokio::spawn(dialler.run());
-    }
-    outgoing
+pub(super) struct Caller {
+    pub(super) id: NodeId,
+    pub(super) incarnation: Incarnation,
 }
 
 /// Keeps one peer's stream open.
-struct Dialler {
-    caller: Caller,
-    peer: NodeId,
-    address: String,
-    states: LinkStates,
-    inbox: mpsc::Sender<Input>,
-    queue: mpsc::Receiver<Vec<Message>>,
+pub(super) struct Dialler {
+    pub(super) caller: Caller,
+    pub(super) peer: NodeId,
+    /// Where it may be reached. The dialler ends when nobody holds the other side.
+    pub(super) addresses: watch::Receiver<Vec<String>>,
+    pub(super) states: LinkStates,
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) queue: mpsc::Receiver<Vec<Message>>,
 }
 
 impl Dialler {
-    async fn run(mut self) {
-        let mut pause = FIRST_PAUSE;
-        while !self.inbox.is_closed() {
-            let dialled = timeout(DIAL_TIMEOUT, self.dial()).await;
+    pub(super) async fn run(mut self) {
+        let (mut pause, mut turn) = (FIRST_PAUSE, 0);
+        while !self.inbox.is_closed() && self.addresses.has_changed().is_ok() {
+            let address = {
+                let addresses = self.addresses.borrow_and_update();
+                addresses.get(turn % addresses.len().max(1)).cloned().unwrap_or_default()
+            };
+            let dialled = timeout(DIAL_TIMEOUT, self.dial(&address)).await;
             let dialled = dialled.unwrap_or_else(|_| Err(format!("no answer within {DIAL_TIMEOUT:?}")));
             let error = match dialled {
                 Ok(stream) => {
                     pause = FIRST_PAUSE;
                     self.serve(stream).await
                 }
-                Err(error) => error,
+                Err(error) => {
+                    turn += 1;
+                    error
+                }
             };
             if self.states.failed(&self.peer, error.clone()) {
-                tracing::debug!(peer = %self.peer, address = self.address, error, "no stream to a peer");
+                tracing::debug!(peer = %self.peer, address, error, "no stream to a peer");
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -94,8 +79,8 @@ impl Dialler {
     }
 
     /// Connects and shakes hands. The address is resolved anew every time.
-    async fn dial(&self) -> Result<TcpStream, String> {
-        let address = split_address(&self.address).map_err(|error| error.to_string())?;
+    async fn dial(&self, given: &str) -> Result<TcpStream, String> {
+        let address = split_address(given).map_err(|error| error.to_string())?;
         let stream = TcpStream::connect(address).await.map_err(|error| describe(&error))?;
         configure(&stream).map_err(|error| describe(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
@@ -104,7 +89,7 @@ impl Dialler {
             .await
             .map_err(|error| error.to_string())?;
         let connection = tokio::spawn(connection.with_upgrades());
-        let response = sender.send_request(self.request()?).await.map_err(|error| error.to_string())?;
+        let response = sender.send_request(self.request(given)?).await.map_err(|error| error.to_string())?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let status = response.status();
             let body = Limited::new(response.into_body(), 16 << 10).collect().await;
@@ -117,9 +102,9 @@ impl Dialler {
         Ok(parts.io.into_inner())
     }
 
-    fn request(&self) -> Result<Request<Empty<Bytes>>, String> {
+    fn request(&self, address: &str) -> Result<Request<Empty<Bytes>>, String> {
         Request::get(PATH)
-            .header(HOST, &self.address)
+            .header(HOST, address)
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "raft")
             .header(header::VERSION, frame::VERSION)
@@ -159,7 +144,7 @@ impl Dialler {
                     Err(error) => return (describe(&error), is_far_end(&error)),
                 },
             };
-            let Some(batch) = batch else { return ("this node is stopping".to_owned(), false) };
+            let Some(batch) = batch else { return ("it is no member any more".to_owned(), false) };
             for message in &batch {
                 if let Err(error) = frame::encode(message, &mut buffer) {
                     return (format!("a message cannot be encoded: {error}"), false);

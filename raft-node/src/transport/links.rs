@@ -34,6 +34,10 @@ impl LinkStates {
         self.0.lock().insert(peer.clone(), LinkState { connected: true, error: None });
     }
 
+    pub(super) fn forget(&self, peer: &NodeId) {
+        self.0.lock().remove(peer);
+    }
+
     /// Returns whether the reason is news.
     pub(super) fn failed(&self, peer: &NodeId, error: String) -> bool {
         let state = LinkState { connected: false, error: Some(error) };
@@ -56,9 +60,16 @@ impl Outgoing {
         receiver
     }
 
-    /// Adds a message to the batch for a peer.
+    pub(super) fn remove(&mut self, peer: &NodeId) {
+        self.queues.remove(peer);
+        self.batches.remove(peer);
+    }
+
+    /// Adds a message to the batch for a peer. Without a stream to it there is no way to send it.
     pub(crate) fn push(&mut self, to: NodeId, message: Message) {
-        self.batches.entry(to).or_default().push(message);
+        if self.queues.contains_key(&to) {
+            self.batches.entry(to).or_default().push(message);
+        }
     }
 
     /// Sends the batches off.

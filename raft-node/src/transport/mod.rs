@@ -1,8 +1,10 @@
 //! Streams between nodes: `GET /raft/stream` with `Upgrade: raft` on the node's one port.
 //!
-//! Each node dials every other and only speaks on the streams it dialled, so that two nodes hold two
-//! streams. The request's headers say who calls, which incarnation of it, whom it means to call and in
-//! which version; what is refused is refused with a reason in the answer.
+//! Each node dials every other member and only speaks on the streams it dialled, so that two nodes hold two
+//! streams. Whom it dials follows the configuration in the log (`streams.rs`). It lets anybody call, since a
+//! member of a later configuration may be one that it has not heard of: the replica knows whom to listen to.
+//! The request's headers say who calls, which incarnation of it, whom it means to call and in which version;
+//! what is refused is refused with a reason in the answer.
 
 mod accept;
 mod dial;
@@ -10,10 +12,11 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod links;
+mod streams;
 
 pub(crate) use accept::accept;
-pub(crate) use dial::dial_all;
 pub(crate) use links::{LinkStates, Outgoing};
+pub(crate) use streams::Streams;
 
 /// Where streams are opened.
 pub(crate) const PATH: &str = "/raft/stream";

@@ -41,7 +41,7 @@ from raft_py._errors import (
 )
 from raft_py._native import VERSION
 from raft_py._node import RaftNode
-from raft_py._types import Consistency, Explanation, Item, Member, Peer, Reason, Status, Value
+from raft_py._types import Consistency, Explanation, Item, Member, Members, Peer, Reason, Status, Value
 
 __all__ = [
     "AsyncRaftClient",
@@ -60,6 +60,7 @@ __all__ = [
     "Item",
     "ListenError",
     "Member",
+    "Members",
     "NoLeaderError",
     "NotRunningError",
     "OutcomeUnknownError",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raft_py import _exit, _native
 from raft_py._client import _listed
 from raft_py._errors import NotRunningError
-from raft_py._types import Consistency, Explanation, Item, Status, Value
+from raft_py._types import Consistency, Explanation, Item, Members, Status, Value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -127,6 +127,44 @@ class AsyncRaftClient:
         """As `RaftClient.transfer_leadership`."""
         leader: str = await self._wait(lambda done: self._native.transfer(done, to, timeout))
         return leader
+
+    async def members(self, *, timeout: float | None = None) -> Members:
+        """As `RaftClient.members`."""
+        members: Members = await self._wait(lambda done: self._native.members(done, timeout))
+        return members
+
+    async def add_member(
+        self,
+        node_id: str,
+        address: str,
+        *,
+        learner: bool = False,
+        priority: int | None = None,
+        replaces: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """As `RaftClient.add_member`."""
+        member = {
+            "node_id": node_id,
+            "address": address,
+            "learner": learner,
+            "priority": priority,
+            "replaces": replaces,
+        }
+        index: int = await self._wait(lambda done: self._native.add_member(done, member, timeout))
+        return index
+
+    async def promote_member(self, node_id: str, *, timeout: float | None = None) -> int:
+        """As `RaftClient.promote_member`."""
+        index: int = await self._wait(lambda done: self._native.promote_member(done, node_id, timeout))
+        return index
+
+    async def remove_member(
+        self, node_id: str, *, force: bool = False, timeout: float | None = None
+    ) -> int:
+        """As `RaftClient.remove_member`."""
+        index: int = await self._wait(lambda done: self._native.remove_member(done, node_id, force, timeout))
+        return index
 
     async def explain(self, *, timeout: float | None = None) -> Explanation:
         """As `RaftClient.explain`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ class RaftNode(Store):
         port: int,
         *,
         peers: Mapping[str, str] | None = None,
+        join: Iterable[str] | None = None,
         host: str | None = None,
         advertise: str | None = None,
         data_dir: str | os.PathLike[str] | None = None,
@@ -69,6 +70,8 @@ class RaftNode(Store):
             peers: all members by name, this one among them, each with the `HOST:PORT` at which the others
             reach it;
                 by default the documented cluster, node_0 to node_2 at 127.0.0.1:12000 to 12002.
+            join: `HOST:PORT` of members of a running cluster that this node is to be added to, instead of
+            `peers`.
             host: the address to listen on; 127.0.0.1 by default.
             advertise: the `HOST:PORT` at which others reach this node, where it is not the one it listens on.
             data_dir: where it keeps its log; `./raft-data/<node_id>` by default.
@@ -95,6 +98,7 @@ class RaftNode(Store):
                 "node_id": node_id,
                 "port": port,
                 "peers": None if peers is None else list(peers.items()),
+                "join": None if join is None else list(join),
                 "host": host,
                 "advertise": advertise,
                 "data_dir": None if data_dir is None else os.fspath(data_dir),

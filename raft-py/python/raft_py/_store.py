@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raft_py import _native
-from raft_py._types import Consistency, Explanation, Item, Status, Value
+from raft_py._types import Consistency, Explanation, Item, Members, Status, Value
 
 
 class Store:
@@ -84,6 +84,52 @@ class Store:
             OutcomeUnknownError: it may have happened, or may yet.
         """
         return self._calls().transfer(to, timeout)
+
+    def members(self, *, timeout: float | None = None) -> Members:
+        """Who belongs to the cluster; a client asks as in `status`."""
+        return self._calls().members(timeout)
+
+    def add_member(
+        self,
+        node_id: str,
+        address: str,
+        *,
+        learner: bool = False,
+        priority: int | None = None,
+        replaces: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Adds a server and waits until it has caught up and votes; returns the configuration's log index.
+
+        Args:
+            node_id: its name; it is started with `join`.
+            address: the `HOST:PORT` at which the members reach it.
+            learner: it stays without a vote; then a member is all it becomes.
+            priority: the higher, the rather it leads.
+            replaces: the voter whose place it takes.
+            timeout: how long it may take, in seconds.
+
+        Raises:
+            ConflictError: the leader does not do it; the message says why.
+            OutcomeUnknownError, RaftTimeoutError: it goes on; asked for again, it is waited for.
+        """
+        member = {
+            "node_id": node_id,
+            "address": address,
+            "learner": learner,
+            "priority": priority,
+            "replaces": replaces,
+        }
+        return self._calls().add_member(member, timeout)
+
+    def promote_member(self, node_id: str, *, timeout: float | None = None) -> int:
+        """Makes a learner a voter once it has caught up. Returns and raises as `add_member`."""
+        return self._calls().promote_member(node_id, timeout)
+
+    def remove_member(self, node_id: str, *, force: bool = False, timeout: float | None = None) -> int:
+        """Removes a member; `force` also where a majority of those who stay cannot be reached: until enough
+        of them are back, nothing can be written. Returns and raises as `add_member`."""
+        return self._calls().remove_member(node_id, force, timeout)
 
     def explain(self, *, timeout: float | None = None) -> Explanation:
         """Why there is no leader or writes are slow, and what would help; a client asks as in `status`."""

@@ -30,7 +30,16 @@ class Member(TypedDict):
 
     node_id: str
     address: str
-    role: str
+    role: Literal["voter", "learner", "leaving"]
+    priority: int
+
+
+class Members(TypedDict):
+    """Who belongs to the cluster: the document of `GET /api/members`."""
+
+    configuration_index: int
+    """Where the configuration that says so stands in the log; 0 before there is one."""
+    members: list[Member]
 
 
 class Peer(TypedDict):

@@ -60,6 +60,11 @@ impl Options {
         Duration::from_millis(self.timeout.unwrap_or(5000))
     }
 
+    /// Likewise, for what takes longer.
+    pub(crate) fn timeout_or(self, default: Duration) -> Duration {
+        self.timeout.map_or(default, Duration::from_millis)
+    }
+
     /// How results are printed.
     pub(crate) fn output(self) -> Output {
         self.output.unwrap_or_default()
@@ -129,6 +134,11 @@ pub(crate) enum ClientCommand {
         /// To this voter [default: the one that has most of the log]
         node: Option<String>,
     },
+    /// Show who belongs to the cluster, or change that: one change at a time
+    Members {
+        #[command(subcommand)]
+        change: Option<MembersCommand>,
+    },
     /// Fetch the recording of what a node did, for raft-server replay; keys and values are in it
     Record {
         /// Where to: - is stdout [default: NODE_ID.raftrec, which must not be there yet]
@@ -136,4 +146,54 @@ pub(crate) enum ClientCommand {
     },
     /// Set, read and delete some keys (raft-demo/…) through each node, and show what comes back
     Demo,
+}
+
+/// What can be done with the members. Each waits until it is done, a minute by default.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MembersCommand {
+    /// Add a server, started with --join: it votes once it has caught up
+    Add {
+        /// Its name
+        node: String,
+        /// Where the members reach it
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+        /// It stays without a vote
+        #[arg(long)]
+        learner: bool,
+        /// The higher, the rather it leads [default: 0]
+        #[arg(long)]
+        priority: Option<u8>,
+    },
+    /// Remove a member
+    Remove {
+        /// Its name
+        node: String,
+        /// Even where a majority of those who stay cannot be reached: until enough of them are back, nothing
+        /// can be written
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make a learner a voter, once it has caught up
+    Promote {
+        /// Its name
+        node: String,
+    },
+    /// Put a server, started with --join, in the place of a voter once it has caught up
+    Replace {
+        /// The voter that leaves
+        old: String,
+        /// The server's name
+        new: String,
+        /// Where the members reach it
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+    },
+    /// Give a member a priority: among those that could lead, the highest does
+    Priority {
+        /// Its name
+        node: String,
+        /// 0 to 255
+        priority: u8,
+    },
 }

@@ -1,12 +1,13 @@
 //! One command of the client: a call, and its result on stdout.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
-use raft_node::client::Client;
+use raft_node::client::{Changed, Client, ClientError, NewMember};
 use raft_node::config::MAX_VALUE_BYTES;
 use raft_node::value::string_to_json;
 
-use super::args::{ClientCommand, Options, Output};
+use super::args::{ClientCommand, MembersCommand, Options, Output};
 use super::{demo, record, show};
 use crate::failure::{Failure, NO, UNAVAILABLE};
 
@@ -65,11 +66,34 @@ pub(super) async fn carry_out(
         ClientCommand::Transfer { node } => {
             print(&show::transferred(&client.transfer(node.as_deref()).await?, output))
         }
+        ClientCommand::Members { change: None } => print(&show::members(&client.members().await?, output)),
+        ClientCommand::Members { change: Some(change) } => {
+            let client = client.with_timeout(options.timeout_or(MEMBERS_TIMEOUT));
+            print(&show::changed(change_members(&client, change).await?, output))
+        }
         ClientCommand::Record { file } => print(&record::fetch(client, file, output).await?),
         ClientCommand::Demo => match output {
             Output::Text => demo::run(client, options.timeout()).await,
             Output::Json => Err(Failure::usage("the demo is for people: it has no --output json")),
         },
+    }
+}
+
+/// How long a change of the members may take where nothing is said: a server that is added has to catch up.
+const MEMBERS_TIMEOUT: Duration = Duration::from_secs(60);
+
+async fn change_members(client: &Client, change: MembersCommand) -> Result<Changed, ClientError> {
+    match change {
+        MembersCommand::Add { node: node_id, address, learner, priority } => {
+            client.add_member(&NewMember { node_id, address, learner, priority, replaces: None }).await
+        }
+        MembersCommand::Remove { node, force } => client.remove_member(&node, force).await,
+        MembersCommand::Promote { node } => client.promote_member(&node).await,
+        MembersCommand::Replace { old, new: node_id, address } => {
+            let member = NewMember { node_id, address, replaces: Some(old), ..NewMember::default() };
+            client.add_member(&member).await
+        }
+        MembersCommand::Priority { node, priority } => client.set_priority(&node, priority).await,
     }
 }
 

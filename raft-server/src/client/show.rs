@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use raft_node::client::{Deleted, Explanation, Item, NodeView, Status, Transferred, Value};
+use raft_node::client::{Changed, Deleted, Explanation, Item, Members, NodeView, Status, Transferred, Value};
 use raft_node::value::{BytesAs, to_json};
 use serde::Serialize;
 use serde_json::json;
@@ -42,6 +42,27 @@ pub(super) fn transferred(transferred: &Transferred, output: Output) -> Vec<u8> 
     match output {
         Output::Text => format!("{leader_id} leads term {term}\n").into_bytes(),
         Output::Json => line(&json!({ "success": true, "leader_id": leader_id, "term": term })),
+    }
+}
+
+/// Who belongs to the cluster.
+pub(super) fn members(members: &Members, output: Output) -> Vec<u8> {
+    if output == Output::Json {
+        return line(&json!(members));
+    }
+    let mut rows = vec![["NODE", "ADDRESS", "ROLE", "PRIORITY"].map(str::to_owned)];
+    rows.extend(members.members.iter().map(|member| {
+        [member.node_id.clone(), member.address.clone(), member.role.clone(), member.priority.to_string()]
+    }));
+    aligned(&rows).into_bytes()
+}
+
+/// The members were changed.
+pub(super) fn changed(changed: Changed, output: Output) -> Vec<u8> {
+    let index = changed.configuration_index;
+    match output {
+        Output::Text => format!("done, configuration at log index {index}\n").into_bytes(),
+        Output::Json => line(&json!({ "success": true, "configuration_index": index })),
     }
 }
 

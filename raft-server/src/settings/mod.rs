@@ -69,6 +69,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "All members, this node among them, each with the address at which the others reach it \
          [default: node_0=127.0.0.1:12000,node_1=127.0.0.1:12001,node_2=127.0.0.1:12002]",
     ),
+    node(
+        "join",
+        "HOST:PORT,…",
+        "Members of a running cluster that this node is to be added to, instead of --peers; it asks them until \
+         it is taken in, and needs them only before its first start",
+    ),
     node("host", "HOST", "The address to listen on [default: 127.0.0.1]"),
     node(
         "advertise",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use raft_node::Config;
-use raft_node::config::{Storage, parse_peers, split_address};
+use raft_node::config::{Storage, parse_addresses, parse_peers, split_address};
 use raft_node::core::types::NodeId;
 
 use super::layers::{Layers, SettingsError};
@@ -29,6 +29,12 @@ impl Layers {
     pub(crate) fn node(&self, node_id: NodeId, port: u16) -> Result<NodeSettings, SettingsError> {
         let mut config = Config::new(node_id, port);
         put(&mut config.peers, self.read("peers", parse_peers)?);
+        if let Some(join) = self.read("join", parse_addresses)? {
+            config.join = join;
+            if self.strongest("peers").is_none() {
+                config.peers.clear();
+            }
+        }
         put(&mut config.host, self.read("host", text)?);
         config.advertise = self.read("advertise", |t| split_address(t).map(|_| t.to_owned()))?;
         put(&mut config.storage, self.storage()?);

@@ -31,6 +31,9 @@ use super::routes::ROUTES;
         schemas::SessionAnswer,
         schemas::TransferRequest,
         schemas::TransferAnswer,
+        schemas::Members,
+        schemas::MemberRequest,
+        schemas::MemberAnswer,
         schemas::Health,
         schemas::Role,
         schemas::Status,
@@ -66,6 +69,7 @@ fn describe() -> utoipa::openapi::OpenApi {
         let method = match route.method {
             "GET" => HttpMethod::Get,
             "PUT" => HttpMethod::Put,
+            "DELETE" => HttpMethod::Delete,
             _ => HttpMethod::Post,
         };
         paths = paths.path(route.path, PathItem::new(method, operations::describe(route)));
@@ -83,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::http::problem::{Code, Problem};
-    use crate::node::{AppendOutcome, Explanation, MemberStatus, PeerStatus, Reason, Role, Status};
+    use crate::node::{AppendOutcome, Explanation, MemberStatus, Members, PeerStatus, Reason, Role, Status};
 
     fn parsed() -> Value {
         serde_json::from_slice(&document()).unwrap()
@@ -177,7 +181,12 @@ mod tests {
             cluster_id: Some(ClusterId(1)),
             failed: None,
             diverged_index: None,
-            members: vec![MemberStatus { node_id: id.clone(), address: "h:1".into(), role: "voter" }],
+            members: vec![MemberStatus {
+                node_id: id.clone(),
+                address: "h:1".into(),
+                role: "voter",
+                priority: 0,
+            }],
             peers: BTreeMap::from([(id, peer)]),
         }
     }
@@ -187,6 +196,7 @@ mod tests {
         let mut status_json = serde_json::to_value(status()).unwrap();
         fits(&status_json, "Status");
         fits(&status_json["members"][0], "Member");
+        fits(&serde_json::to_value(Members::default()).unwrap(), "Members");
         fits(&status_json["peers"]["a"], "Peer");
         assert_eq!(status_json["applied_hash"], "0000000000000001");
         status_json["failed"] = "x".into();

@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, HeaderBuilder, Ref, RefOr, Required, ResponseBuil
 use crate::http::problem::{Code, PROBLEM_JSON};
 use crate::http::query::{MAX_TIMEOUT_MS, Param};
 use crate::http::routes::{Endpoint, Route};
-use crate::http::store;
+use crate::http::{administration, store};
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -78,6 +78,9 @@ pub(super) fn describe(route: &Route) -> Operation {
     if route.path.ends_with("{key}") {
         operation = operation.parameter(key_in_path());
     }
+    if route.path.ends_with("{id}") {
+        operation = operation.parameter(id_in_path());
+    }
     if route.path.ends_with("{file}") {
         operation = operation.parameter(file_in_path());
     }
@@ -114,7 +117,9 @@ fn doc(endpoint: Endpoint) -> Doc {
     match endpoint {
         Endpoint::Set | Endpoint::Delete | Endpoint::RawPut | Endpoint::Session => write_doc(endpoint),
         Endpoint::Get | Endpoint::RawGet | Endpoint::StateMachine => read_doc(endpoint),
-        Endpoint::Transfer => administration_doc(),
+        Endpoint::Transfer | Endpoint::Members | Endpoint::ChangeMembers | Endpoint::RemoveMember => {
+            administration_doc(endpoint)
+        }
         _ => node_doc(endpoint),
     }
 }
@@ -198,20 +203,54 @@ fn read_doc(endpoint: Endpoint) -> Doc {
     }
 }
 
-fn administration_doc() -> Doc {
-    Doc {
-        id: "transfer",
-        summary: "Hands leadership over",
-        details: "To the voter that is named, or to the one that has most of the log. Answered once another \
-            leader is known, at once where the one that is named leads already. 409 where the leader goes on \
-            leading, with a `reason`: `no_such_member`, `not_connected`, `nobody_there`, \
-            `transfer_under_way`, `not_taken_over`, or `another_leads` where another than the named one was \
-            elected.",
-        params: store::WRITE,
-        takes: &[(JSON, "TransferRequest")],
-        gives: &[(JSON, "TransferAnswer")],
-        problems: WRITE_PROBLEMS,
-        ..PLAIN
+fn administration_doc(endpoint: Endpoint) -> Doc {
+    match endpoint {
+        Endpoint::Transfer => Doc {
+            id: "transfer",
+            summary: "Hands leadership over",
+            details: "To the voter that is named, or to the one that has most of the log. Answered once \
+                another leader is known, at once where the one that is named leads already. 409 where the \
+                leader goes on leading, with a `reason`: `no_such_member`, `not_a_voter`, `not_connected`, \
+                `nobody_there`, `transfer_under_way`, `not_taken_over`, or `another_leads` where another \
+                than the named one was elected.",
+            params: store::WRITE,
+            takes: &[(JSON, "TransferRequest")],
+            gives: &[(JSON, "TransferAnswer")],
+            problems: WRITE_PROBLEMS,
+            ..PLAIN
+        },
+        Endpoint::Members => Doc {
+            id: "members",
+            summary: "Who belongs to the cluster, as this node knows",
+            gives: &[(JSON, "Members")],
+            problems: &[Code::BadRequest],
+            ..PLAIN
+        },
+        Endpoint::ChangeMembers => Doc {
+            id: "change_members",
+            summary: "Changes the members",
+            details: "Answered once the change is committed and nothing of it is still to come: a server \
+                that is added to vote is a learner until it has caught up. Asked for again, what is under \
+                way is waited for. 409 while another change is under way, and where the leader does not do \
+                it for another `reason`: `already_member`, `no_such_member`, `would_lose_quorum`, \
+                `last_voter` …",
+            params: store::WRITE,
+            takes: &[(JSON, "MemberRequest")],
+            gives: &[(JSON, "MemberAnswer")],
+            problems: WRITE_PROBLEMS,
+            ..PLAIN
+        },
+        _ => Doc {
+            id: "remove_member",
+            summary: "Removes a member",
+            details: "Answered once that is committed. 409 `would_lose_quorum` where a majority of those who \
+                stay cannot be reached; with `force` it is done all the same, and nothing can be written \
+                until enough of them are back.",
+            params: administration::REMOVE,
+            gives: &[(JSON, "MemberAnswer")],
+            problems: WRITE_PROBLEMS,
+            ..PLAIN
+        },
     }
 }
 
@@ -373,6 +412,16 @@ fn key_in_path() -> Parameter {
         .build()
 }
 
+fn id_in_path() -> Parameter {
+    ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The member's id."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.-]{1,64}$"))))
+        .build()
+}
+
 fn file_in_path() -> Parameter {
     ParameterBuilder::new()
         .name("file")
@@ -440,6 +489,10 @@ fn query_parameter(param: Param) -> Parameter {
         Param::Values => {
             ("`false` for keys alone, in `keys`.", ObjectBuilder::new().schema_type(Type::Boolean))
         }
+        Param::Force => (
+            "`true`: also where a majority of those who stay cannot be reached.",
+            ObjectBuilder::new().schema_type(Type::Boolean),
+        ),
         Param::BytesAs => (
             "How bytes are shown: `text` (default) as a string where they are UTF-8; `base64` always as \
                 `{\"$base64\": \"…\"}`, which tells them from strings.",

@@ -102,6 +102,31 @@ pub(super) struct TransferRequest {
     node_id: Option<String>,
 }
 
+/// Adds a member (`address`, and maybe `learner` and `priority`), puts it in another's place (`address` and
+/// `replaces`), makes a learner a voter (`promote`), or gives a member a priority.
+#[derive(ToSchema)]
+pub(super) struct MemberRequest {
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.-]+$")]
+    node_id: String,
+    /// `HOST:PORT` at which the members reach it.
+    address: Option<String>,
+    /// Whether it stays without a vote.
+    learner: Option<bool>,
+    /// The higher, the rather it leads.
+    priority: Option<u8>,
+    promote: Option<bool>,
+    /// The voter whose place it takes.
+    replaces: Option<String>,
+}
+
+/// The members are as was asked for.
+#[derive(ToSchema)]
+pub(super) struct MemberAnswer {
+    success: bool,
+    /// Where the configuration that says so stands in the log.
+    configuration_index: u64,
+}
+
 /// Leadership is where it was wanted.
 #[derive(ToSchema)]
 pub(super) struct TransferAnswer {
@@ -180,8 +205,18 @@ pub(super) struct Status {
 pub(super) struct Member {
     node_id: String,
     address: String,
-    /// `voter` or `learner`.
+    /// `voter`; `learner` for one without a vote; `leaving` for one that votes until the change is done.
     role: String,
+    /// The higher, the rather it leads.
+    priority: u8,
+}
+
+/// Who belongs to the cluster.
+#[derive(ToSchema)]
+pub(super) struct Members {
+    /// Where the configuration that says so stands in the log; 0 before there is one.
+    configuration_index: u64,
+    members: Vec<Member>,
 }
 
 /// How a follower does.

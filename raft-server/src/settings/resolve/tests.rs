@@ -49,6 +49,13 @@ const ROWS: &[Row] = &[
         place: |s| s.config.peers.values().next().unwrap().clone(),
     },
     Row {
+        name: "join",
+        given: ["a:1", "a:2,b:1", "a:3"],
+        bad: "a",
+        default: "",
+        place: |s| s.config.join.join(","),
+    },
+    Row {
         name: "host",
         given: ["::1", "localhost", "127.0.0.2"],
         bad: "",

@@ -1,0 +1,95 @@
+//! The streams that this node dials: one to each peer, for as long as it is one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raft_core::types::{Incarnation, NodeId};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::dial::{Caller, Dialler};
+use super::links::{LinkStates, Outgoing};
+use crate::config::Config;
+use crate::node::{Addresses, Input};
+
+/// How long the stream to one that is no peer any more is kept: it is to hear that.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// Keeps the streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    caller: Caller,
+    states: LinkStates,
+    inbox: mpsc::Sender<Input>,
+    peers: BTreeMap<NodeId, Peer>,
+    wanted: Addresses,
+}
+
+#[derive(Debug)]
+struct Peer {
+    /// The dialler ends when this is gone.
+    addresses: watch::Sender<Vec<String>>,
+    /// Not a peer any more; the stream ends then.
+    ends: Option<Instant>,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        config: &Config,
+        incarnation: Incarnation,
+        states: LinkStates,
+        inbox: mpsc::Sender<Input>,
+    ) -> Streams {
+        let caller = Caller { id: config.node_id.clone(), incarnation };
+        Streams { caller, states, inbox, peers: BTreeMap::new(), wanted: Addresses::new() }
+    }
+
+    /// Dials those that are wanted, and lets the others go after a while. Must be called within the runtime.
+    pub(crate) fn follow(&mut self, wanted: Addresses, outgoing: &mut Outgoing) {
+        self.let_go(outgoing);
+        if wanted == self.wanted {
+            return;
+        }
+        for (id, addresses) in &wanted {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.ends = None;
+                peer.addresses.send_if_modified(|known| {
+                    let is_news = known != addresses;
+                    known.clone_from(addresses);
+                    is_news
+                });
+                continue;
+            }
+            let (sender, receiver) = watch::channel(addresses.clone());
+            let dialler = Dialler {
+                caller: self.caller.clone(),
+                peer: id.clone(),
+                addresses: receiver,
+                states: self.states.clone(),
+                inbox: self.inbox.clone(),
+                queue: outgoing.add(id.clone()),
+            };
+            tokio::spawn(dialler.run());
+            self.peers.insert(id.clone(), Peer { addresses: sender, ends: None });
+        }
+        for (_, peer) in self.peers.iter_mut().filter(|(id, _)| !wanted.contains_key(*id)) {
+            peer.ends.get_or_insert_with(|| Instant::now() + LINGER);
+        }
+        self.wanted = wanted;
+    }
+
+    fn let_go(&mut self, outgoing: &mut Outgoing) {
+        if self.peers.values().all(|peer| peer.ends.is_none()) {
+            return;
+        }
+        let now = Instant::now();
+        let (states, ended) = (&self.states, |peer: &Peer| peer.ends.is_some_and(|ends| ends <= now));
+        self.peers.retain(|id, peer| {
+            if ended(peer) {
+                outgoing.remove(id);
+                states.forget(id);
+            }
+            !ended(peer)
+        });
+    }
+}
