@@ -299,7 +299,8 @@ pub struct InstallSnapshot {
     pub round: Round,
     /// The last entry that the snapshot holds.
     pub snapshot: EntryId,
-    /// Up to here, in bytes, chunks were sent over this stream: the follower tells by it whether one was lost.
+    /// Up to here, in bytes, chunks were sent over this stream: the follower tells by it whether one was
+    /// lost.
     pub sent: u64,
     /// A part of the file; none in a heartbeat, nor where the leader asks how much there is.
     pub chunk: Option<SnapshotChunk>,
@@ -342,7 +343,8 @@ pub enum Received {
     UpTo(u64),
     /// So many bytes are durable, and the next is not the one that came: the leader has to go on from there.
     From(u64),
-    /// What came is not what a leader wrote, or could not be kept. It may be sent again from the start, later.
+    /// What came is not what a leader wrote, or could not be kept. It may be sent again from the start,
+    /// later.
     Refused,
 }
 

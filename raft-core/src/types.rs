@@ -58,8 +58,8 @@ impl fmt::Display for LogIndex {
     }
 }
 
-/// Which entry: an index and the term of the entry there identify it, and all before it (paper §5.3). At index
-/// 0, of term 0, it is the place before the log.
+/// Which entry: an index and the term of the entry there identify it, and all before it (paper §5.3). At
+/// index 0, of term 0, it is the place before the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EntryId {
     /// Its index.

@@ -10,8 +10,8 @@ use crate::types::{EntryId, LogIndex, Term};
 /// Entries kept in one piece of memory.
 const CHUNK: usize = 4096;
 
-/// The entries after a base, and three marks: `base <= durable <= written <= last`. `written` has been handed to
-/// the disk, `durable` has been answered by it.
+/// The entries after a base, and three marks: `base <= durable <= written <= last`. `written` has been
+/// handed to the disk, `durable` has been answered by it.
 ///
 /// The base is the last entry that is not kept any more, of which index and term are known (paper §7); at
 /// first the place before the log. What lies before it is committed and in a snapshot.
@@ -186,8 +186,8 @@ impl EntryLog {
         self.durable = self.durable.min(kept);
     }
 
-    /// Gives up the entries up to here, as far as they are durable: a snapshot holds what they did (paper §7).
-    /// Their memory comes back piece by piece, see [`EntryLog::free_some`].
+    /// Gives up the entries up to here, as far as they are durable: a snapshot holds what they did (paper
+    /// §7). Their memory comes back piece by piece, see [`EntryLog::free_some`].
     pub fn compact(&mut self, up_to: LogIndex) {
         let up_to = up_to.min(self.durable);
         let Some(term) = self.term_at(up_to).filter(|_| up_to > self.base.index) else { return };
@@ -199,8 +199,8 @@ impl EntryLog {
         }
     }
 
-    /// Gives up everything and goes on after an entry that a snapshot ends with (paper §7, "discard the entire
-    /// log").
+    /// Gives up everything and goes on after an entry that a snapshot ends with (paper §7, "discard the
+    /// entire log").
     pub fn restart(&mut self, base: EntryId) {
         self.retired.extend(self.chunks.drain(..));
         (self.before, self.base, self.last) = (base.index, base, base.index);

@@ -45,7 +45,8 @@ impl Consensus {
         self.snapshots.back().filter(reaches).copied()
     }
 
-    /// The next chunk to be read from a file, for a follower that has room for it. Followers after `last` come first.
+    /// The next chunk to be read from a file, for a follower that has room for it. Followers after `last`
+    /// come first.
     pub(crate) fn next_chunk(&self, last: Option<&NodeId>) -> Option<ChunkRead> {
         let RoleState::Leader(leadership) = &self.role else { return None };
         let wanted = leadership.progress.iter().filter_map(|(peer, progress)| {

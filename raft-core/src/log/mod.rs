@@ -67,9 +67,9 @@ pub enum Record {
     Admitted,
     /// A lower bound of the commit index. A hint: clamped to the log, lost without harm.
     CommitHint(LogIndex),
-    /// The file of this snapshot is complete and durable: the log may begin after it (paper §7). Where the log
-    /// holds the entry that it ends with, it keeps all its entries; else it gives up all of them and goes on
-    /// after it. No later entry has an index up to this one.
+    /// The file of this snapshot is complete and durable: the log may begin after it (paper §7). Where the
+    /// log holds the entry that it ends with, it keeps all its entries; else it gives up all of them and
+    /// goes on after it. No later entry has an index up to this one.
     Snapshot {
         /// Index of the last entry that it holds.
         index: LogIndex,

@@ -232,10 +232,10 @@ impl Writer {
         self.segment
     }
 
-    /// The oldest segment, if it holds nothing but entries before `up_to`, and the one after it is known to begin
-    /// with a durable frame. It may be removed, by itself and
-    /// before any other, once the record of a snapshot that reaches at least as far is durable. Then tell
-    /// [`Writer::segment_removed`]. What stands besides the entries, later segments say again.
+    /// The oldest segment, if it holds nothing but entries before `up_to`, and the one after it is known to
+    /// begin with a durable frame. It may be removed, by itself and before any other, once the record of a
+    /// snapshot that reaches at least as far is durable. Then tell [`Writer::segment_removed`]. What stands
+    /// besides the entries, later segments say again.
     ///
     /// # Panics
     /// When no snapshot that reaches so far was recorded.

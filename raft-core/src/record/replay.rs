@@ -119,9 +119,10 @@ pub enum ReplayError {
     },
 }
 
-/// Replays a recording: its files, one after the other, behind the entries up to the first one's base (and the
-/// snapshot that they go on from) unless `base` has these. Files that begin before the log does are passed over. `program` is this program's version; the state machine is an empty one. `tell` hears
-/// what happens.
+/// Replays a recording: its files, one after the other, behind the entries up to the first one's base (and
+/// the snapshot that they go on from) unless `base` has these. Files that begin before the log does are
+/// passed over. `program` is this program's version; the state machine is an empty one. `tell` hears what
+/// happens.
 ///
 /// # Errors
 /// See [`ReplayError`]. A torn end is none.

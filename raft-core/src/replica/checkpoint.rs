@@ -1,8 +1,9 @@
 //! A replica's whole volatile state between two turns, so that another can go on from there and do the same.
 //!
 //! What follows from the log is not in it: the state machine, the sessions and the state hashes are made anew
-//! by applying, after a snapshot where the log begins with one. Nor are the entries that cannot change any more and that the disk has, up to
-//! [`Checkpoint::base`]; they come from elsewhere. So it is small, however long the log.
+//! by applying, after a snapshot where the log begins with one. Nor are the entries that cannot change any
+//! more and that the disk has, up to [`Checkpoint::base`]; they come from elsewhere. So it is small,
+//! however long the log.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};

@@ -3,9 +3,10 @@
 //! [`DataDir`] is the locked directory; recovery reads it. [`DiskThread`] then takes it and carries out batch
 //! after batch, flushing once for all that queued up while the last flush ran (group commit). A failure ends
 //! it for good: after a failed flush the kernel may drop what it could not write and call the next flush a
-//! success, so neither trying again nor reporting anything durable afterwards would be honest. A file that could
-//! not be prepared because there was no room is another matter, since nothing rested on it: it is tried again
-//! until there is. Snapshot files are made and read aside of that, by a thread that holds up no batch.
+//! success, so neither trying again nor reporting anything durable afterwards would be honest. A file that
+//! could not be prepared because there was no room is another matter, since nothing rested on it: it is
+//! tried again until there is. Snapshot files are made and read aside of that, by a thread that holds up no
+//! batch.
 
 use std::fmt;
 
@@ -50,8 +51,8 @@ pub enum Completion {
         /// What came of it.
         outcome: AsideOutcome,
     },
-    /// There is no room for a file that is to be prepared. Nothing is lost: what was prepared before is written as
-    /// ever, and what waits for the file is carried out once there is room.
+    /// There is no room for a file that is to be prepared. Nothing is lost: what was prepared before is
+    /// written as ever, and what waits for the file is carried out once there is room.
     Full(DiskFailure),
     /// There is room again, and to spare.
     HasRoom,

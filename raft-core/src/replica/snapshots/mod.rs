@@ -87,8 +87,8 @@ impl Snapshots {
             || self.taking.as_ref().is_some_and(Taking::has_more)
     }
 
-    /// Whether a state is on its way into the state machine or out of it: what the machine keeps for that is in
-    /// no checkpoint.
+    /// Whether a state is on its way into the state machine or out of it: what the machine keeps for that
+    /// is in no checkpoint.
     pub(super) fn is_under_way(&self) -> bool {
         self.own.is_some() || self.receiving.is_some() || self.taking.is_some()
     }

@@ -1,6 +1,6 @@
-//! A follower's side: what a leader sends of a snapshot goes to a file aside, and into the state machine, which
-//! keeps the state before until all is there. What is durable stays when the stream ends, the leader changes or
-//! this server is started again; it goes on from there.
+//! A follower's side: what a leader sends of a snapshot goes to a file aside, and into the state machine,
+//! which keeps the state before until all is there. What is durable stays when the stream ends, the leader
+//! changes or this server is started again; it goes on from there.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -220,8 +220,8 @@ impl Replica {
         }
     }
 
-    /// Where the log was enough after all, what has come of a snapshot is of no use. Before anything is applied:
-    /// the state at that index may then be written to the same file.
+    /// Where the log was enough after all, what has come of a snapshot is of no use. Before anything is
+    /// applied: the state at that index may then be written to the same file.
     pub(in super::super) fn give_up_superfluous(&mut self) {
         let commit_index = self.consensus.commit_index;
         if self.snapshots.receiving.as_ref().is_some_and(|r| r.snapshot.index <= commit_index) {
