@@ -136,8 +136,8 @@ bugs! {
     StatesNotCompared,
 
     // Snapshots.
-    /// What changes while a snapshot is taken is in it, or not, as it happens (paper §7: it is the state at one
-    /// log index).
+    /// What changes while a snapshot is taken is in it, or not, as it happens (paper §7: it is the state at
+    /// one log index).
     SnapshotNotFrozen,
 
     // The disk.

@@ -2,8 +2,8 @@
 //! dissertation §4.2, §4.3).
 //!
 //! A server that is added gets the log as a learner first, so that it does not count before it can keep up
-//! (dissertation §4.2.1). Voters change only through a joint configuration. What is still to come stands in the
-//! configuration itself, so that whoever leads next goes on from the log alone.
+//! (dissertation §4.2.1). Voters change only through a joint configuration. What is still to come stands in
+//! the configuration itself, so that whoever leads next goes on from the log alone.
 
 use alloc::string::String;
 use core::fmt;

@@ -85,8 +85,8 @@ pub enum RecoveryError {
 
     /// The first segment of a log that begins in its midst has no readable frame.
     #[error(
-        "{file} is damaged at offset {SEGMENT_HEADER}: its first frame is unreadable, and the segments before \
-         it are gone. {ADVICE}"
+        "{file} is damaged at offset {SEGMENT_HEADER}: its first frame is unreadable, and the segments \
+         before it are gone. {ADVICE}"
     )]
     FirstFrame {
         /// The segment.

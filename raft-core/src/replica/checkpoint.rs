@@ -101,8 +101,8 @@ pub enum ResumeError {
     },
     /// The log, or the snapshot that it goes on from, begins after the checkpoint.
     #[error(
-        "it was made at entry {made}, and the log begins after entry {begins}: what came before has given way \
-         to a snapshot since"
+        "it was made at entry {made}, and the log begins after entry {begins}: what came before has given \
+         way to a snapshot since"
     )]
     TooOld {
         /// What the checkpoint had applied, or where the entries end that it leaves out.

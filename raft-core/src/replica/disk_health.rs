@@ -139,8 +139,8 @@ impl Replica {
         }
     }
 
-    /// Has a snapshot taken and hands over, if this server leads and its disk is full: what the snapshot makes
-    /// dispensable of the log may be room enough.
+    /// Has a snapshot taken and hands over, if this server leads and its disk is full: what the snapshot
+    /// makes dispensable of the log may be room enough.
     fn make_way_for_room(&mut self) {
         let leads = self.consensus.role() == Role::Leader && !self.consensus.is_transferring();
         let disk = &mut self.consensus.disk;

@@ -66,8 +66,8 @@ impl Preparer {
         self.requested.insert(job.file.clone(), job);
     }
 
-    /// Waits until a file, if it was asked for, is there. Where there was no room for it, it is still asked for:
-    /// see [`Preparer::again`].
+    /// Waits until a file, if it was asked for, is there. Where there was no room for it, it is still asked
+    /// for: see [`Preparer::again`].
     pub(super) fn wait(&mut self, file: &str) -> Result<(), DiskFailure> {
         let Some(job) = self.requested.get(file) else { return Ok(()) };
         let outcome = job.wait();

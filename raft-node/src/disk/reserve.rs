@@ -1,6 +1,6 @@
 //! Room that is kept free by being taken: a file that nobody reads. When the disk is full it is given up, and
-//! what it took is enough for one more segment, so that a node can start, store its votes, and go on following
-//! until somebody has made room.
+//! what it took is enough for one more segment, so that a node can start, store its votes, and go on
+//! following until somebody has made room.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

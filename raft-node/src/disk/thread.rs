@@ -106,7 +106,8 @@ impl Drop for DiskHandle {
 }
 
 impl Queue {
-    /// Waits for batches, until then at most, and takes all there are; nothing once the queue is closed and empty.
+    /// Waits for batches, until then at most, and takes all there are; nothing once the queue is closed and
+    /// empty.
     fn take(&self, until: Option<Instant>) -> Option<VecDeque<DiskBatch>> {
         let mut state = self.state.lock();
         while state.batches.is_empty() && !state.closed {
@@ -194,8 +195,8 @@ impl Writer {
         }
     }
 
-    /// Waits until a file that was asked for is there. It may have been tried when there was no room, ahead of
-    /// need: so it is tried again, then with what the reserve takes, then until somebody has made room.
+    /// Waits until a file that was asked for is there. It may have been tried when there was no room, ahead
+    /// of need: so it is tried again, then with what the reserve takes, then until somebody has made room.
     fn wait_for(
         &mut self,
         file: &str,
@@ -219,8 +220,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Reports what there is no room for, tries again now and then, and reports once all of it is there and the
-    /// reserve too. Where only the reserve lacks room, that is no reason to report anything.
+    /// Reports what there is no room for, tries again now and then, and reports once all of it is there and
+    /// the reserve too. Where only the reserve lacks room, that is no reason to report anything.
     fn look_for_room(&mut self, completions: &impl Fn(Completion)) {
         let lacking = self.preparer.lacking();
         if let Some(failure) = lacking.clone() {

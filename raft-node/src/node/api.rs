@@ -183,7 +183,8 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// Stable and made for programs: `peer_unreachable`, `peer_silent`, `vote_refused`, `wiped`,
-    /// `not_admitted`, `failed`, `disk_hung`, `disk_full`, `diverged`, `peer_diverged`, `unwelcome`, `lagging` …
+    /// `not_admitted`, `failed`, `disk_hung`, `disk_full`, `diverged`, `peer_diverged`, `unwelcome`,
+    /// `lagging` …
     pub code: &'static str,
     /// What is the matter.
     pub detail: String,

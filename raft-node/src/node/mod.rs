@@ -399,7 +399,8 @@ impl Node {
         self.shared.saved.send_replace(true);
     }
 
-    /// The entry before the first that the log holds, and the file of the oldest snapshot that it goes on from.
+    /// The entry before the first that the log holds, and the file of the oldest snapshot that it goes on
+    /// from.
     pub(crate) async fn beginning(&self) -> Result<(EntryId, Option<SnapshotSource>), RequestError> {
         loop {
             let (respond, answer) = oneshot::channel();

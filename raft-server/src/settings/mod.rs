@@ -72,8 +72,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     node(
         "join",
         "HOST:PORT,…",
-        "Members of a running cluster that this node is to be added to, instead of --peers; it asks them until \
-         it is taken in, and needs them only before its first start",
+        "Members of a running cluster that this node is to be added to, instead of --peers; it asks them \
+         until it is taken in, and needs them only before its first start",
     ),
     node("host", "HOST", "The address to listen on [default: 127.0.0.1]"),
     node(
@@ -138,8 +138,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     both(
         "snapshot-mib",
         "N",
-        "By how many MiB the log grows before a snapshot is taken and the log before it is let go of, at most \
-         65536; with 0 none is taken by itself [default: 64]",
+        "By how many MiB the log grows before a snapshot is taken and the log before it is let go of, at \
+         most 65536; with 0 none is taken by itself [default: 64]",
     ),
     Setting {
         name: "log-level",

@@ -1,7 +1,7 @@
-//! Who belongs to the cluster is what the log says (paper §6): each server goes by the latest configuration in
-//! its log, committed or not. One follows from another in one of two ways: the voters stay, or a joint
-//! configuration lies between. And a leader begins a change only when the one before is committed, and an entry
-//! of its own term (the fault of single-server changes that was found in 2015 is that it did without).
+//! Who belongs to the cluster is what the log says (paper §6): each server goes by the latest configuration
+//! in its log, committed or not. One follows from another in one of two ways: the voters stay, or a joint
+//! configuration lies between. And a leader begins a change only when the one before is committed, and an
+//! entry of its own term (the fault of single-server changes that was found in 2015 is that it did without).
 
 use std::collections::BTreeSet;
 
@@ -81,8 +81,8 @@ impl Configurations {
                         *before_at <= committed_at && log.term_at(committed_at) == Some(consensus.term());
                     assert!(
                         is_settled,
-                        "Configuration Change: {id} begins one at {} when {committed_at} is committed, and the \
-                         last one stands at {before_at}",
+                        "Configuration Change: {id} begins one at {} when {committed_at} is committed, and \
+                         the last one stands at {before_at}",
                         entry.index
                     );
                 }

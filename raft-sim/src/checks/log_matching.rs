@@ -30,8 +30,8 @@ impl LogMatching {
         let Some(found) = found else { return };
         self.terms[at] = committed.terms(found.base.index);
         self.terms[at].extend(found.entries.iter().map(|entry| entry.term));
-        // Alone, a server leads a term before that is safe, and after a crash the same term once more: what was
-        // lost then was on no other server and was told to nobody.
+        // Alone, a server leads a term before that is safe, and after a crash the same term once more: what
+        // was lost then was on no other server and was told to nobody.
         for (index, term) in (1..).zip(before).skip(self.terms[at].len()) {
             if term > found.hard_state.term {
                 self.entries.remove(&(LogIndex(index), term));
