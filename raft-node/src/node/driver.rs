@@ -302,12 +302,8 @@ impl Driver {
                 tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
             }
             Notice::SnapshotNotSent { peer, reason } => {
-                tracing::error!(
-                    %peer,
-                    reason,
-                    "a member lacks a part of the log that is in a snapshot only, and the snapshot cannot be \
-                     sent. Another leader may have it whole: transfer leadership"
-                );
+                tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot \
+                    only, and the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
             }
             Notice::SnapshotNotReceived { index, reason } => {
                 tracing::warn!(

@@ -119,8 +119,8 @@ fn full_disk(node_id: &NodeId, health: &DiskHealth) -> Option<Reason> {
     Some(Reason {
         code: "disk_full",
         detail: format!(
-            "This node's disk is full: it does not lead if another node can, and takes no writes if \
-             none can. {reason}"
+            "This node's disk is full: it does not lead if another node can, and takes no writes if none \
+             can. {reason}"
         ),
         node_id: Some(node_id.clone()),
         advice: "Make room on this disk: the node finds it by itself within a second.".to_owned(),

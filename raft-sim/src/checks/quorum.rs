@@ -8,7 +8,8 @@ use raft_core::types::NodeId;
 pub(crate) fn decides(configuration: &Configuration, holds: impl Fn(&NodeId) -> bool) -> bool {
     let role = |id: &NodeId| configuration.member(id).map(|member| member.role);
     let more_than_half = |voters: &[&NodeId]| {
-        // Whoever is a learner by now counts for nothing, among the outgoing voters too: its disk is lost.
+        // Whoever is a learner by now counts for nothing, among the outgoing voters too: it has lost its
+        // disk.
         let counts = |id: &&&NodeId| role(id).is_some_and(|role| role != MemberRole::Learner) && holds(id);
         voters.iter().filter(counts).count() > voters.len() / 2
     };
