@@ -295,23 +295,6 @@ impl Driver {
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
             }
-            Notice::ReceivingSnapshot { from, index, bytes } => {
-                tracing::info!(%from, %index, bytes, "receives a snapshot, from this byte on");
-            }
-            Notice::SnapshotInstalled { index } => {
-                tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
-            }
-            Notice::SnapshotNotSent { peer, reason } => {
-                tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot \
-                    only, and the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
-            }
-            Notice::SnapshotNotReceived { index, reason } => {
-                tracing::warn!(
-                    %index,
-                    reason,
-                    "a snapshot that the leader sends was not taken; it is tried again"
-                );
-            }
             Notice::Removed { peer } => {
                 tracing::warn!(%peer, "this node was removed from the cluster, and may be stopped")
             }
@@ -319,26 +302,16 @@ impl Driver {
                 let advice = explain::DIVERGED_ADVICE;
                 tracing::error!("this node's state is not the others': {divergence}. {advice}");
             }
-            Notice::DiskHangs { waited } => {
-                let advice = explain::HUNG_ADVICE;
-                tracing::error!(
-                    "this node's disk has not answered for {waited:?}: it neither leads nor votes. {advice}"
-                );
-            }
-            Notice::DiskAnswers { waited } => {
-                tracing::warn!("this node's disk has answered after {waited:?}: the node is as before");
-            }
-            Notice::DiskFull { reason } => {
-                tracing::error!(
-                    "this node's disk is full: it hands over, and takes no more writes. {reason}"
-                );
-            }
-            Notice::DiskHasRoom => tracing::warn!("this node's disk has room again: the node is as before"),
-            Notice::SnapshotTaken { index, bytes } => tracing::info!(%index, bytes, "has a snapshot"),
-            Notice::SnapshotNotTaken { index, reason } => {
-                let advice = explain::SNAPSHOT_ADVICE;
-                tracing::warn!(%index, "a snapshot could not be written: {reason}. {advice}");
-            }
+            Notice::DiskHangs { .. }
+            | Notice::DiskAnswers { .. }
+            | Notice::DiskFull { .. }
+            | Notice::DiskHasRoom => tell_of_the_disk(notice),
+            Notice::ReceivingSnapshot { .. }
+            | Notice::SnapshotInstalled { .. }
+            | Notice::SnapshotNotSent { .. }
+            | Notice::SnapshotNotReceived { .. }
+            | Notice::SnapshotTaken { .. }
+            | Notice::SnapshotNotTaken { .. } => tell_of_a_snapshot(notice),
             Notice::Failed { reason } => {
                 tracing::error!(reason, "the node has failed and takes no part any more");
                 self.life.send_replace(Life::Failed(reason.clone()));
@@ -431,5 +404,52 @@ fn event_of(completion: Completion) -> Event {
         Completion::Full(failure) => Event::DiskFull { reason: failure.to_string() },
         Completion::HasRoom => Event::DiskHasRoom,
         Completion::Failed(failure) => Event::DiskFailed { reason: failure.to_string() },
+    }
+}
+
+fn tell_of_the_disk(notice: &Notice) {
+    match notice {
+        Notice::DiskHangs { waited } => {
+            let advice = explain::HUNG_ADVICE;
+            tracing::error!(
+                "this node's disk has not answered for {waited:?}: it neither leads nor votes. {advice}"
+            );
+        }
+        Notice::DiskAnswers { waited } => {
+            tracing::warn!("this node's disk has answered after {waited:?}: the node is as before");
+        }
+        Notice::DiskFull { reason } => {
+            tracing::error!("this node's disk is full: it hands over, and takes no more writes. {reason}");
+        }
+        Notice::DiskHasRoom => tracing::warn!("this node's disk has room again: the node is as before"),
+        _ => {}
+    }
+}
+
+fn tell_of_a_snapshot(notice: &Notice) {
+    match notice {
+        Notice::ReceivingSnapshot { from, index, bytes } => {
+            tracing::info!(%from, %index, bytes, "receives a snapshot, from this byte on");
+        }
+        Notice::SnapshotInstalled { index } => {
+            tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
+        }
+        Notice::SnapshotNotSent { peer, reason } => {
+            tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot \
+                only, and the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
+        }
+        Notice::SnapshotNotReceived { index, reason } => {
+            tracing::warn!(
+                %index,
+                reason,
+                "a snapshot that the leader sends was not taken; it is tried again"
+            );
+        }
+        Notice::SnapshotTaken { index, bytes } => tracing::info!(%index, bytes, "has a snapshot"),
+        Notice::SnapshotNotTaken { index, reason } => {
+            let advice = explain::SNAPSHOT_ADVICE;
+            tracing::warn!(%index, "a snapshot could not be written: {reason}. {advice}");
+        }
+        _ => {}
     }
 }

@@ -10,7 +10,7 @@
 //! | one vote a term, across restarts and lost disks | §5.2 | `one_vote` |
 //! | the commit index only grows | Figure 2 | `commit_grows` |
 //! | a leader counts entries of its own term only | §5.4.2 | `commit_rule` |
-//! | the latest configuration in the log is in force; voters change jointly, one at a time | §6 | `configurations` |
+//! | the latest configuration in the log is in force; voters change jointly | §6 | `configurations` |
 //! | durable before it is said or acknowledged | Figure 2, §5.3 | `durable_first` |
 //! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |

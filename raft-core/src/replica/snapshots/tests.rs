@@ -294,7 +294,9 @@ fn a_full_disk_ends_the_attempt_and_not_the_server() {
     let full = AsideError { kind: AsideErrorKind::NoRoom, reason: "no space left".into() };
     follower.answers_aside = true;
     follower.happens(Event::AsideDone { seq: crate::disk::AsideSeq(1), outcome: Err(full) });
-    let told = |notice: &Notice| matches!(notice, Notice::SnapshotNotReceived { reason, .. } if reason == "no space left");
+    let is_it = |reason: &str| reason == "no space left";
+    let told =
+        |notice: &Notice| matches!(notice, Notice::SnapshotNotReceived { reason, .. } if is_it(reason));
     assert!(follower.notices.iter().any(told), "{:?}", follower.notices);
     exchange(&mut leader, &mut follower, u64::MAX);
     assert_eq!(follower.replica.applied_hash(), leader.replica.applied_hash());
