@@ -435,8 +435,8 @@ fn tell_of_a_snapshot(notice: &Notice) {
             tracing::info!(%index, "the state is now that of a snapshot which the leader has sent");
         }
         Notice::SnapshotNotSent { peer, reason } => {
-            tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot \
-                only, and the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
+            tracing::error!(%peer, reason, "a member lacks a part of the log that is in a snapshot only, and \
+                the snapshot cannot be sent. Another leader may have it whole: transfer leadership");
         }
         Notice::SnapshotNotReceived { index, reason } => {
             tracing::warn!(
