@@ -240,6 +240,7 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
         "client members remove",
         "replay",
         "recover",
+        "restore",
         "completions",
     ],
 )

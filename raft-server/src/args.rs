@@ -14,6 +14,7 @@ use crate::demo::DemoArgs;
 use crate::failure::{Failure, USAGE, one_line};
 use crate::recover::RecoverArgs;
 use crate::replay::ReplayArgs;
+use crate::restore::RestoreArgs;
 use crate::settings::NodeFlags;
 
 /// A Raft cluster that stores keys and values: run a node of it, a whole one on this machine, or use one.
@@ -69,7 +70,8 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, dashboard, client, demo, replay, recover, completions or help.
+  cluster, dashboard, client, demo, replay, recover, restore,
+  completions or help.
 
 Exit codes:
   0    done
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Make a new cluster of what is left of one that has lost its majority for good
     Recover(RecoverArgs),
+    /// Make a member of a new cluster out of a snapshot
+    Restore(RestoreArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -217,6 +221,9 @@ mod tests {
             "replay --previous",
             "replay a b",
             "recover",
+            "restore",
+            "restore file node_0",
+            "restore file no/de --peers a=h:1",
             "recover raft-data",
             "recover --data-dir a --yes",
         ] {

@@ -17,6 +17,7 @@ mod node;
 mod program;
 mod recover;
 mod replay;
+mod restore;
 mod settings;
 mod signals;
 mod table;
@@ -51,6 +52,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Recover(args)) => recover::run(&args),
+        Some(Command::Restore(args)) => restore::run(&args),
     }
 }
 

@@ -120,11 +120,10 @@ fn compared(survey: &Survey) -> String {
 }
 
 fn row(survivor: &Survivor) -> [String; 6] {
-    let (term, index) = survivor.last;
     [
         survivor.node_id.to_string(),
-        index.to_string(),
-        term.to_string(),
+        survivor.last.index.to_string(),
+        survivor.last.term.to_string(),
         format!("{} or more", survivor.committed),
         survivor.written.map_or("-".to_owned(), date),
         survivor.path.display().to_string(),
@@ -141,7 +140,7 @@ fn losses(survey: &Survey) -> String {
         [] => return String::new(),
     };
     let committed = survey.survivors().iter().map(|survivor| survivor.committed).max();
-    let (committed, last) = (committed.unwrap_or_default(), best.last.1);
+    let (committed, last) = (committed.unwrap_or_default(), best.last.index);
     let mut text = format!(
         "The log of {} is the most up to date: its entries 1 to {last} are kept, all of them.\n",
         best.node_id
@@ -193,8 +192,8 @@ fn account(survey: &Survey) -> Value {
     let survivors = survey.survivors().iter().map(|survivor| {
         let Survivor { node_id, path, term, last, committed, written, overlap } = survivor;
         json!({
-            "node_id": node_id, "data_dir": path, "term": term, "last_log_term": last.0,
-            "last_log_index": last.1, "committed_at_least": committed, "last_written": written.map(date),
+            "node_id": node_id, "data_dir": path, "term": term, "last_log_term": last.term,
+            "last_log_index": last.index, "committed_at_least": committed, "last_written": written.map(date),
             "common_up_to": overlap.common, "discarded_entries": overlap.discarded,
         })
     });

@@ -6,18 +6,24 @@
 //! old cluster, whose other half may still live somewhere. All members start with the same log and with a
 //! record of each other, and may vote at once.
 //!
+//! Where the log goes on from a snapshot, the new one does too: whoever carries this out writes that file
+//! first, with the new cluster in its header.
+//!
 //! What was in the log and not known to be committed is kept: it may have been acknowledged.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::records::size_hint;
 use super::{FrameSeq, Identity, LogOptions, Record, Recovered, Writer, create};
 use crate::consensus::Configuration;
 use crate::disk::DiskOp;
 use crate::entry::{Entry, Genesis, Payload};
-use crate::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term};
+use crate::snapshot::Header;
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 /// Bytes of records after which a frame is closed.
 const FRAME_TARGET: usize = 1 << 20;
@@ -29,17 +35,54 @@ pub struct Refounding {
     pub cluster_id: ClusterId,
     /// Its members, all of them voters.
     pub configuration: Configuration,
-    /// The incarnation of the directory that is made for each of them.
+    /// The incarnation of each directory that is made now. Where that is one for each member, they may vote
+    /// at once; else each has to be noted by the others first, as one that is new.
     pub incarnations: BTreeMap<NodeId, Incarnation>,
     /// Where its terms begin: at least the last entry's.
     pub term: Term,
 }
 
+/// What the new cluster takes over.
+#[derive(Clone, Copy, Debug)]
+pub struct Inheritance<'a> {
+    /// The last entry that a snapshot holds, whose file every member has.
+    pub snapshot: Option<EntryId>,
+    /// The entries; those that the snapshot holds are passed over.
+    pub entries: &'a [Entry],
+}
+
+impl Recovered {
+    /// All that this log tells.
+    #[must_use]
+    pub fn inheritance(&self) -> Inheritance<'_> {
+        Inheritance { snapshot: self.snapshot, entries: &self.entries }
+    }
+}
+
+/// The id of a cluster that is made of a snapshot: it follows from the state and the members, so that each
+/// member can be made by itself. It is another one than the old cluster's, than that of a cluster of other
+/// members, and than that of one made of another moment's state.
+#[must_use]
+pub fn restored_cluster_id(from: &Header, configuration: &Configuration) -> ClusterId {
+    let mut hash = Xxh3::new();
+    hash.update(b"raft: a cluster restored from a snapshot\n");
+    hash.update(&from.cluster_id.0.to_le_bytes());
+    for number in [from.index.0, from.term.0, from.state_hash.0] {
+        hash.update(&number.to_le_bytes());
+    }
+    for (id, member) in configuration.members() {
+        for part in [id.as_str(), "=", &member.address, "\n"] {
+            hash.update(part.as_bytes());
+        }
+    }
+    ClusterId(hash.digest128())
+}
+
 /// Why a log is of no use for a new cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefoundError {
-    /// Nothing in it names a cluster: no leader ever wrote to it, or its beginning is elsewhere.
-    #[error("the log does not begin with the entry that founded the cluster")]
+    /// Nothing in it names a cluster: no leader ever wrote to it.
+    #[error("the log begins neither with the entry that founded the cluster nor with a snapshot")]
     NoGenesis,
 }
 
@@ -70,22 +113,27 @@ enum State {
 /// Lays out the directory of a new cluster's member, with the entries of an old log.
 ///
 /// # Errors
-/// When the log does not begin with a cluster's first entry.
+/// When there is no snapshot and the log does not begin with a cluster's first entry.
 ///
 /// # Panics
 /// When the member is not among the new cluster's, or the new term is less than the last entry's.
 pub fn refound<'a>(
-    log: &'a Recovered,
+    from: Inheritance<'a>,
     member: &NodeId,
     to: &Refounding,
     options: LogOptions,
 ) -> Result<Refounded<'a>, RefoundError> {
-    let (Some(Entry { payload: Payload::Genesis(_), index, .. }), Some(last)) =
-        (log.entries.first(), log.entries.last())
-    else {
+    let begins = matches!(from.entries.first(), Some(Entry { payload: Payload::Genesis(_), .. }));
+    if !begins && from.snapshot.is_none() {
         return Err(RefoundError::NoGenesis);
-    };
-    assert_eq!(*index, LogIndex(1), "only the first entry founds a cluster");
+    }
+    let base = from.snapshot.unwrap_or_default();
+    let entries = &from.entries[from.entries.partition_point(|entry| entry.index <= base.index)..];
+    let last = entries.last().map_or(base, |last| EntryId { index: last.index, term: last.term });
+    assert!(
+        entries.first().is_none_or(|first| first.index == base.index.next()),
+        "a gap behind the snapshot"
+    );
     assert!(to.term >= last.term, "the new cluster's term is before the last entry's");
     let incarnation = *to.incarnations.get(member).expect("the member is one of the new cluster's");
     let mut identity = Identity::new(member.clone(), incarnation);
@@ -96,9 +144,9 @@ pub fn refound<'a>(
     Ok(Refounded {
         identity,
         writer,
-        standing: standing(member, to, last.index),
+        standing: standing(member, to, (from.snapshot, last.index)),
         genesis: Genesis { cluster_id: to.cluster_id, configuration: to.configuration.clone() },
-        entries: log.entries.iter(),
+        entries: entries.iter(),
         last: last.index,
         begin: Some(begin),
         laid_out: FrameSeq(0),
@@ -106,10 +154,14 @@ pub fn refound<'a>(
     })
 }
 
-/// Every member has all entries, so all are committed; and knows the others, so it may vote.
-fn standing(member: &NodeId, to: &Refounding, last: LogIndex) -> Vec<Record> {
+/// Every member has all entries, so all are committed. Where it knows all others, it may vote.
+fn standing(member: &NodeId, to: &Refounding, (snapshot, last): (Option<EntryId>, LogIndex)) -> Vec<Record> {
     let hard_state = HardState { term: to.term, voted_for: None };
-    let mut records = vec![Record::HardState(hard_state), Record::Admitted];
+    let mut records = vec![Record::HardState(hard_state)];
+    if to.configuration.members().all(|(id, _)| to.incarnations.contains_key(id)) {
+        records.push(Record::Admitted);
+    }
+    records.extend(snapshot.map(|EntryId { index, term }| Record::Snapshot { index, term }));
     let others = to.incarnations.iter().filter(|(id, _)| *id != member);
     records.extend(
         others.map(|(id, incarnation)| Record::Peer { node_id: id.clone(), incarnation: *incarnation }),
@@ -129,8 +181,8 @@ impl Refounded<'_> {
         let payload = match &entry.payload {
             Payload::Genesis(_) => Payload::Genesis(self.genesis.clone()),
             Payload::Noop | Payload::Configuration(_) => Payload::Noop,
-            Payload::Snapshot => Payload::Snapshot,
             Payload::Command(command) => Payload::Command(command.clone()),
+            Payload::Snapshot => Payload::Snapshot,
         };
         Entry { index: entry.index, term: entry.term, payload }
     }

@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use super::Recovered;
 use crate::consensus::Configuration;
 use crate::entry::{Entry, Genesis, Payload};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId};
 
 /// How the log of one server compares with the most up-to-date one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,30 +41,32 @@ pub enum Contradiction {
 }
 
 impl Recovered {
-    /// Term and index of the last entry: what decides whose log is more up to date (paper §5.4.1).
-    #[must_use]
-    pub fn last_log(&self) -> (Term, LogIndex) {
-        let last = self.last();
-        (last.term, last.index)
-    }
-
-    /// Compares which log is more up to date; of equal ones, the one that knows more of it as committed.
+    /// Compares which log is more up to date: term, then index of the last entry (paper §5.4.1). Of equal
+    /// ones, the one that knows more of it as committed.
     #[must_use]
     pub fn compare_up_to_date(&self, other: &Recovered) -> Ordering {
-        self.last_log().cmp(&other.last_log()).then(self.commit_hint.cmp(&other.commit_hint))
+        let by = |log: &Recovered| (log.last().term, log.last().index, log.known_committed());
+        by(self).cmp(&by(other))
     }
 
-    /// The cluster's members, as the log has them last, committed or not: a server goes by them (paper §6).
+    /// Up to here all is known to be committed. What a snapshot holds is.
+    #[must_use]
+    pub fn known_committed(&self) -> LogIndex {
+        self.commit_hint.max(self.snapshot.unwrap_or_default().index)
+    }
+
+    /// The cluster's members, as the entries have them last, committed or not: a server goes by them (paper
+    /// §6). None where only the snapshot says it.
     #[must_use]
     pub fn configuration(&self) -> Option<&Configuration> {
         self.entries.iter().rev().find_map(|entry| match &entry.payload {
             Payload::Configuration(configuration) => Some(configuration),
             Payload::Genesis(genesis) => Some(&genesis.configuration),
-            Payload::Noop | Payload::Snapshot | Payload::Command(_) => None,
+            Payload::Noop | Payload::Command(_) | Payload::Snapshot => None,
         })
     }
 
-    /// What founded the cluster: its id and first members.
+    /// What founded the cluster: its id and first members. None where a snapshot holds it.
     #[must_use]
     pub fn genesis(&self) -> Option<&Genesis> {
         match self.entries.first() {
@@ -81,7 +83,8 @@ impl Recovered {
         let last = self.last().index.min(other.last().index);
         let ours = self.entries.iter().take_while(|entry| entry.index <= last);
         let pairs = ours.filter_map(|ours| Some((ours, other.entry_at(ours.index)?)));
-        let mut common = self.base.index.max(other.base.index);
+        // What lies before a base is committed, so it is in both.
+        let mut common = self.base.index.max(other.base.index).min(last);
         for (ours, theirs) in pairs {
             if ours.term != theirs.term {
                 break;
@@ -92,9 +95,9 @@ impl Recovered {
             }
             common = ours.index;
         }
-        if other.commit_hint > common {
+        if other.known_committed() > common {
             let (knows, best) = (other.identity.node_id.clone(), self.identity.node_id.clone());
-            return Err(Contradiction::CommittedIsMissing { knows, best, index: other.commit_hint });
+            return Err(Contradiction::CommittedIsMissing { knows, best, index: other.known_committed() });
         }
         Ok(Overlap { common, discarded: other.last().index.0.saturating_sub(common.0) })
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use raft_core::log::{Contradiction, RecoveryError, RefoundError};
 use raft_core::types::{ClusterId, NodeId};
 
+use super::snapshot::CopyError;
 use crate::disk::{DataDirError, DiskFailure};
 
 /// Why directories were not read, or not made into others. Each text is one line that says what to do. Unless
@@ -77,6 +78,26 @@ pub enum OfflineError {
         path: PathBuf,
         /// What it lacks.
         error: RefoundError,
+    },
+    /// A snapshot that is not whole or cannot be read.
+    #[error("{}: {error}", path.display())]
+    Backup {
+        /// Its file, or the directory it is in.
+        path: PathBuf,
+        /// What is wrong.
+        error: CopyError,
+    },
+    /// A directory that holds a node's data already.
+    #[error("{} holds the data of a node already: a backup is restored into a new directory", path.display())]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The node is not in the list of the new cluster's members.
+    #[error("{node_id} is not in the peer list: it is to be the same list for each member that is restored")]
+    NotAMember {
+        /// Who.
+        node_id: NodeId,
     },
     /// A new member that has no directory here.
     #[error(

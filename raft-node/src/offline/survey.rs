@@ -1,19 +1,22 @@
 //! What is left of a cluster, and a new one made of it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use raft_core::consensus::Configuration;
+use raft_core::disk::SnapshotFile;
 use raft_core::log::{
     IDENTITY_FILE, Identity, LogOptions, Overlap, Recovered, Recovery, RefoundError, Refounding, recover,
     refound,
 };
-use raft_core::types::{ClusterId, Incarnation, LogIndex, NodeId, Term};
+use raft_core::snapshot::Header;
+use raft_core::types::{ClusterId, EntryId, Incarnation, LogIndex, NodeId, Term};
 
 use super::error::OfflineError;
 use super::exchange::{FileSystem, complete, decide, undecided, waiting};
+use super::snapshot::{CopyError, Source};
 use crate::disk::{DataDir, is_log_file};
 
 /// A member whose data directory is there.
@@ -25,8 +28,8 @@ pub struct Survivor {
     pub path: PathBuf,
     /// The latest term it had seen.
     pub term: Term,
-    /// Term and index of its last entry.
-    pub last: (Term, LogIndex),
+    /// Its last entry.
+    pub last: EntryId,
     /// What it knew for certain as committed. A lower bound: it is noted now and then.
     pub committed: LogIndex,
     /// When its log was last written to, by the file's date.
@@ -50,6 +53,22 @@ pub struct Survey {
 struct Opened {
     dir: DataDir,
     log: Box<Recovered>,
+    /// What its latest snapshot says of itself.
+    snapshot: Option<Header>,
+}
+
+impl Opened {
+    /// The cluster it is of.
+    fn cluster_id(&self) -> Option<ClusterId> {
+        let named = self.log.genesis().map(|genesis| genesis.cluster_id);
+        named.or(self.snapshot.as_ref().map(|snapshot| snapshot.cluster_id))
+    }
+
+    /// The members, as the log has them last.
+    fn configuration(&self) -> Option<&Configuration> {
+        let said = self.snapshot.as_ref().map(|snapshot| &snapshot.configuration);
+        self.log.configuration().or(said)
+    }
 }
 
 /// A cluster that was made.
@@ -72,12 +91,15 @@ impl Survey {
         for path in paths {
             opened.push(open(path)?);
         }
-        let completed = if complete { complete_interrupted(&mut opened)? } else { Vec::new() };
+        let completed = if complete { complete_interrupted(&opened)? } else { Vec::new() };
+        if !completed.is_empty() {
+            opened = opened.into_iter().map(|one| read(one.dir)).collect::<Result<_, _>>()?;
+        }
         let cluster_id = check_one_cluster(&opened, complete)?;
         check_each_once(&opened)?;
         opened.sort_by(|a, b| b.log.compare_up_to_date(&a.log));
-        let best = &opened[0].log;
-        let survivors = opened.iter().map(|other| survivor(best, other)).collect::<Result<_, _>>()?;
+        let best = &opened[0];
+        let survivors = opened.iter().map(|other| survivor(&best.log, other)).collect::<Result<_, _>>()?;
         // As the best log has them last.
         let configuration = best.configuration().cloned().unwrap_or_default();
         Ok(Survey { survivors, opened, cluster_id, configuration, completed })
@@ -145,15 +167,16 @@ impl Survey {
     /// or the same call with the same directories completes what was begun.
     pub fn refound(self, members: &BTreeMap<NodeId, String>, force: bool) -> Result<Founded, OfflineError> {
         self.check(members, force)?;
-        let best = &self.opened[0].log;
-        let term = self.survivors.iter().map(|survivor| survivor.term).max().unwrap_or(best.last().term);
+        let best = &self.opened[0];
+        let last = best.log.last();
+        let term = self.survivors.iter().map(|survivor| survivor.term).max().unwrap_or(last.term);
         let cluster_id = ClusterId(u128::from(random()?) << 64 | u128::from(random()?));
         let mut incarnations = BTreeMap::new();
         for id in members.keys() {
             incarnations.insert(id.clone(), Incarnation(random()?));
         }
         let configuration = Configuration::with_addresses(members.clone());
-        let to = Refounding { cluster_id, configuration, incarnations, term: term.max(best.last().term) };
+        let to = Refounding { cluster_id, configuration, incarnations, term: term.max(last.term) };
         let theirs = || self.opened.iter().filter(|o| members.contains_key(&o.log.identity.node_id));
         for member in theirs() {
             write(best, member, &to)?;
@@ -161,7 +184,7 @@ impl Survey {
         for member in theirs() {
             exchange(member.dir.path())?;
         }
-        Ok(Founded { cluster_id, last_index: best.last().index })
+        Ok(Founded { cluster_id, last_index: last.index })
     }
 }
 
@@ -171,26 +194,35 @@ fn open(path: &Path) -> Result<Opened, OfflineError> {
         return Err(OfflineError::NoDataDirectory { path: path.to_owned() });
     }
     let dir = DataDir::open(path)?;
-    let log = read(&dir)?;
-    Ok(Opened { dir, log })
+    read(dir)
 }
 
-fn read(dir: &DataDir) -> Result<Box<Recovered>, OfflineError> {
+fn read(dir: DataDir) -> Result<Opened, OfflineError> {
     let path = dir.path().to_owned();
     let text =
         fs::read(path.join(IDENTITY_FILE)).map_err(system("read the identity in", &path, AS_IT_WAS))?;
     let damaged = |error| OfflineError::Damaged { path: path.clone(), error: Box::new(error) };
     let identity = Identity::decode(&text)
         .map_err(|problem| damaged(raft_core::log::RecoveryError::Identity { problem }))?;
-    match recover(dir, &identity.node_id, LogOptions::default()) {
-        Ok(Recovery::Found(log)) if !log.entries.is_empty() => Ok(log),
-        Ok(_) => Err(OfflineError::Blank { path, node_id: identity.node_id }),
-        Err(error) => Err(damaged(error)),
-    }
+    let log = match recover(&dir, &identity.node_id, LogOptions::default()).map_err(damaged)? {
+        Recovery::Found(log) if log.last().index > LogIndex::ZERO => log,
+        _ => return Err(OfflineError::Blank { path, node_id: identity.node_id }),
+    };
+    let snapshot = log.snapshot.map(|snapshot| snapshot_of(&path, snapshot).and_then(|mut s| s.header()));
+    let unusable = |error| OfflineError::Backup { path: path.clone(), error };
+    let snapshot = snapshot.transpose().map_err(unusable)?;
+    Ok(Opened { dir, log, snapshot })
+}
+
+/// The file of a snapshot that the log goes on from.
+fn snapshot_of(dir: &Path, snapshot: EntryId) -> Result<Source<File>, CopyError> {
+    let name = SnapshotFile::Whole(snapshot.index).file_name();
+    let file = File::open(dir.join(&name))?;
+    Ok(Source::new(&name, file))
 }
 
 /// An interrupted recovery has given some directories to the new cluster, and others wait for that.
-fn complete_interrupted(opened: &mut [Opened]) -> Result<Vec<PathBuf>, OfflineError> {
+fn complete_interrupted(opened: &[Opened]) -> Result<Vec<PathBuf>, OfflineError> {
     let clusters: Vec<_> = opened.iter().filter_map(|o| o.log.identity.cluster_id).collect();
     let mut completed = Vec::new();
     for one in opened {
@@ -198,7 +230,6 @@ fn complete_interrupted(opened: &mut [Opened]) -> Result<Vec<PathBuf>, OfflineEr
         let decided = waiting(&path).and_then(|identity| identity.cluster_id);
         if decided.is_some_and(|id| clusters.contains(&id)) {
             exchange(&path)?;
-            one.log = read(&one.dir)?;
             completed.push(path);
         }
     }
@@ -207,7 +238,7 @@ fn complete_interrupted(opened: &mut [Opened]) -> Result<Vec<PathBuf>, OfflineEr
 
 fn check_each_once(opened: &[Opened]) -> Result<(), OfflineError> {
     let mut known: BTreeMap<&NodeId, &Path> = BTreeMap::new();
-    for Opened { dir, log } in opened {
+    for Opened { dir, log, snapshot: _ } in opened {
         let node_id = &log.identity.node_id;
         if let Some(before) = known.insert(node_id, dir.path()) {
             let paths = Box::new((before.to_owned(), dir.path().to_owned()));
@@ -222,10 +253,10 @@ fn check_one_cluster(opened: &[Opened], completing: bool) -> Result<ClusterId, O
     let mut found: Vec<(&Opened, ClusterId)> = Vec::new();
     for one in opened {
         let path = one.dir.path().to_owned();
-        let Some(genesis) = one.log.genesis() else {
+        let Some(cluster_id) = one.cluster_id() else {
             return Err(OfflineError::Useless { path, error: RefoundError::NoGenesis });
         };
-        found.push((one, genesis.cluster_id));
+        found.push((one, cluster_id));
     }
     let (first, cluster_id) = found[0];
     if let Some((other, theirs)) = found.iter().find(|(_, theirs)| *theirs != cluster_id) {
@@ -242,13 +273,13 @@ fn check_one_cluster(opened: &[Opened], completing: bool) -> Result<ClusterId, O
 }
 
 fn survivor(best: &Recovered, opened: &Opened) -> Result<Survivor, OfflineError> {
-    let Opened { dir, log } = opened;
+    let Opened { dir, log, snapshot: _ } = opened;
     Ok(Survivor {
         node_id: log.identity.node_id.clone(),
         path: dir.path().to_owned(),
         term: log.hard_state.term,
-        last: log.last_log(),
-        committed: log.commit_hint,
+        last: log.last(),
+        committed: log.known_committed(),
         written: last_written(dir.path()),
         overlap: best.overlap(log)?,
     })
@@ -261,28 +292,35 @@ fn last_written(path: &Path) -> Option<SystemTime> {
 }
 
 /// Writes a member's new directory beside its old one.
-fn write(best: &Recovered, member: &Opened, to: &Refounding) -> Result<(), OfflineError> {
+fn write(best: &Opened, member: &Opened, to: &Refounding) -> Result<(), OfflineError> {
     let path = member.dir.path();
     let place = undecided(path).map_err(system("clear", path, AS_IT_WAS))?;
     let new = DataDir::open(&place)?;
     let node_id = &member.log.identity.node_id;
     let useless = |error| OfflineError::Useless { path: path.to_owned(), error };
-    for batch in refound(best, node_id, to, LogOptions::default()).map_err(useless)? {
+    if let Some(snapshot) = best.log.snapshot {
+        let copied = snapshot_of(best.dir.path(), snapshot)
+            .and_then(|source| source.copy(&place, to.cluster_id, &to.configuration));
+        let unusable = |error| OfflineError::Backup { path: best.dir.path().to_owned(), error };
+        copied.map_err(unusable)?;
+    }
+    let from = best.log.inheritance();
+    for batch in refound(from, node_id, to, LogOptions::default()).map_err(useless)? {
         new.apply(&batch)?;
     }
     Ok(())
 }
 
-fn exchange(path: &Path) -> Result<(), OfflineError> {
+pub(super) fn exchange(path: &Path) -> Result<(), OfflineError> {
     decide(path, &mut FileSystem).map_err(system("exchange the content of", path, AGAIN))?;
     complete(path).map_err(system("exchange the content of", path, AGAIN))?;
     Ok(())
 }
 
-const AS_IT_WAS: &str = "Nothing was changed";
+pub(super) const AS_IT_WAS: &str = "Nothing was changed";
 const AGAIN: &str = "Nothing is lost: the same command, with the same directories, completes it";
 
-fn system(
+pub(super) fn system(
     what: &'static str,
     path: &Path,
     then: &'static str,
@@ -291,7 +329,7 @@ fn system(
     move |source| OfflineError::System { what, path, source, then }
 }
 
-fn random() -> Result<u64, OfflineError> {
+pub(super) fn random() -> Result<u64, OfflineError> {
     getrandom::u64().map_err(|error| {
         let source = std::io::Error::other(error.to_string());
         OfflineError::System {

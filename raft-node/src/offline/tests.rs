@@ -6,9 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use raft_core::consensus::Configuration;
+use raft_core::disk::SnapshotFile;
 use raft_core::entry::{Command, Entry, Genesis, Payload};
 use raft_core::log::{Identity, LogOptions, Record, Recovered, Recovery, create, recover};
-use raft_core::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term};
+use raft_core::snapshot::{Header, Piece, Reader, Writer};
+use raft_core::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, StateHash, Term};
 use tempfile::TempDir;
 
 use super::exchange::{FileSystem, Moves, complete_with, decide};
@@ -25,6 +27,11 @@ fn entry(index: u64, term: u64, payload: Payload) -> Record {
     Record::Entry(Entry { index: LogIndex(index), term: Term(term), payload })
 }
 
+fn command(index: u64) -> Record {
+    let data = format!("of {index}").into();
+    entry(index, 2, Payload::Command(Command { session: None, data }))
+}
+
 /// The directory of a member of a cluster of three, its log as long as said, in term 2.
 fn member(at: &Path, name: &str, cluster_id: ClusterId, length: u64, committed: u64) -> PathBuf {
     let path = at.join(name);
@@ -36,10 +43,7 @@ fn member(at: &Path, name: &str, cluster_id: ClusterId, length: u64, committed: 
     if length > 0 {
         records.push(entry(1, 1, Payload::Genesis(Genesis { cluster_id, configuration })));
     }
-    for index in 2..=length {
-        let data = format!("of {index}").into();
-        records.push(entry(index, 2, Payload::Command(Command { session: None, data })));
-    }
+    records.extend((2..=length).map(command));
     records.push(Record::CommitHint(LogIndex(committed)));
     ops.extend(writer.append(&records).1);
     DataDir::open(&path).unwrap().apply(&ops).unwrap();
@@ -73,7 +77,7 @@ fn the_most_up_to_date_of_two_survivors_makes_the_new_cluster() {
     let dirs = [a.clone(), b.clone()];
 
     let survey = Survey::of(&dirs, false).unwrap();
-    let told: Vec<_> = survey.survivors().iter().map(|s| (s.node_id.as_str(), s.last.1.0)).collect();
+    let told: Vec<_> = survey.survivors().iter().map(|s| (s.node_id.as_str(), s.last.index.0)).collect();
     assert_eq!(told, [("b", 9), ("a", 5)]);
     assert_eq!(survey.missing().collect::<Vec<_>>(), [&id("c")]);
     assert!(survey.is_majority());
@@ -141,6 +145,129 @@ fn what_is_not_a_cluster_s_is_refused() {
     bytes[0] ^= 1;
     fs::write(&log, bytes).unwrap();
     assert!(of(&[&copy]).contains("log-00000000000000000001"), "{}", of(&[&copy]));
+}
+
+fn header(cluster_id: ClusterId, index: u64) -> Header {
+    Header {
+        cluster_id,
+        index: LogIndex(index),
+        term: Term(2),
+        state_hash: StateHash(77),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new(["a", "b", "c"].map(id)),
+    }
+}
+
+/// What a node would have written: pieces that take several chunks.
+fn snapshot(header: &Header) -> Vec<u8> {
+    let mut writer = Writer::new(header);
+    pieces().iter().for_each(|piece| writer.piece(piece));
+    writer.finish();
+    writer.take().to_vec()
+}
+
+fn pieces() -> Vec<Piece> {
+    let noise = (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>();
+    vec![Piece::Sessions("s".into()), Piece::Machine(noise.into()), Piece::Machine("m".into())]
+}
+
+fn content(file: &Path) -> (Header, Vec<Piece>) {
+    let mut reader = Reader::new("file".into());
+    reader.feed(fs::read(file).unwrap().into());
+    let mut found = Vec::new();
+    while let Some(piece) = reader.next_piece().unwrap() {
+        found.push(piece);
+    }
+    (reader.finish().unwrap(), found)
+}
+
+fn snapshot_file(index: u64) -> String {
+    SnapshotFile::Whole(LogIndex(index)).file_name()
+}
+
+/// A member whose log begins after a snapshot at index 6, and is as long as said.
+fn compacted(at: &Path, name: &str, length: u64) -> PathBuf {
+    let path = at.join(name);
+    let mut identity = Identity::new(id(name), Incarnation(3));
+    identity.cluster_id = Some(OLD);
+    let (mut writer, mut ops) = create(&identity, LogOptions { segment_size: 4096 });
+    let mut records = vec![
+        Record::HardState(HardState { term: Term(2), voted_for: None }),
+        Record::Snapshot { index: LogIndex(6), term: Term(2) },
+    ];
+    records.extend((7..=length).map(command));
+    ops.extend(writer.append(&records).1);
+    let dir = DataDir::open(&path).unwrap();
+    fs::write(path.join(snapshot_file(6)), snapshot(&header(OLD, 6))).unwrap();
+    dir.apply(&ops).unwrap();
+    path
+}
+
+#[test]
+fn a_log_that_begins_after_a_snapshot_makes_a_new_cluster_too() {
+    let at = TempDir::new().unwrap();
+    // The other one still has its log from the beginning.
+    let (a, b) = (compacted(at.path(), "a", 9), member(at.path(), "b", OLD, 8, 3));
+    let dirs = [a.clone(), b.clone()];
+    let survey = Survey::of(&dirs, false).unwrap();
+    assert_eq!(survey.members().collect::<Vec<_>>(), [&id("a"), &id("b"), &id("c")]);
+    assert_eq!((survey.cluster_id(), survey.survivors()[0].committed), (OLD, LogIndex(6)));
+    let founded = survey.refound(&peers(&["a", "b"]), true).unwrap();
+    assert_eq!(founded.last_index, LogIndex(9));
+    for path in [&a, &b] {
+        let new = found(path);
+        assert_eq!((new.base.index, new.last().index, new.entries.len()), (LogIndex(6), LogIndex(9), 3));
+        assert!(new.admitted);
+        let (header, told) = content(&path.join(snapshot_file(6)));
+        assert_eq!((header.cluster_id, header.state_hash), (founded.cluster_id, StateHash(77)));
+        assert_eq!(header.configuration, Configuration::with_addresses(peers(&["a", "b"])));
+        assert_eq!(told, pieces());
+        assert!(path.join(format!("replaced-{}", founded.cluster_id)).join("identity").exists());
+    }
+    assert!(Survey::of(&dirs, false).unwrap().is_majority());
+}
+
+#[test]
+fn the_members_of_a_restored_cluster_are_made_one_by_one() {
+    let at = TempDir::new().unwrap();
+    let backup = at.path().join("backup");
+    fs::write(&backup, snapshot(&header(OLD, 6))).unwrap();
+    let list = peers(&["x", "y"]);
+    let restored = |name: &str| restore(&backup, &id(name), &at.path().join(name), &list);
+    let (x, y) = (restored("x").unwrap(), restored("y").unwrap());
+    assert_eq!((x.from, x.at), (OLD, EntryId { index: LogIndex(6), term: Term(2) }));
+    assert_eq!(x.cluster_id, y.cluster_id);
+    assert_ne!(x.cluster_id, OLD);
+    let [x_log, y_log] = ["x", "y"].map(|name| found(&at.path().join(name)));
+    assert_ne!(x_log.identity.incarnation, y_log.identity.incarnation);
+    for log in [&x_log, &y_log] {
+        assert_eq!((log.base, log.entries.len(), log.admitted), (x.at, 0, false));
+        assert_eq!((log.identity.cluster_id, log.hard_state.term), (Some(x.cluster_id), Term(2)));
+    }
+    assert_eq!(content(&at.path().join("x").join(snapshot_file(6))).1, pieces());
+
+    let refused = |result: Result<Restored, OfflineError>| result.unwrap_err().to_string();
+    assert!(refused(restored("x")).contains("holds the data of a node already"));
+    assert!(refused(restored("z")).contains("not in the peer list"));
+    // Whatever is wrong with the file, no directory is made into a node's.
+    let whole = fs::read(&backup).unwrap();
+    let list = peers(&["solo"]);
+    let solo = at.path().join("solo");
+    for wrong in
+        [&whole[..whole.len() - 1], &whole[..50], b"", b"something else, and long enough for a header"]
+    {
+        fs::write(&backup, wrong).unwrap();
+        refused(restore(&backup, &id("solo"), &solo, &list));
+        assert!(!solo.join("identity").exists());
+    }
+    let mut damaged = whole.clone();
+    damaged[20_000] ^= 1;
+    fs::write(&backup, &damaged).unwrap();
+    assert!(refused(restore(&backup, &id("solo"), &solo, &list)).contains("damaged at offset"));
+    // One alone needs nobody to note it.
+    fs::write(&backup, &whole).unwrap();
+    restore(&backup, &id("solo"), &solo, &list).unwrap();
+    assert!(found(&solo).admitted);
 }
 
 /// Carries so many operations out, then none.

@@ -1,6 +1,7 @@
 //! A new cluster's directories, made out of an old log; and which old log.
 
 use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -8,12 +9,14 @@ use core::cmp::Ordering;
 use super::disk::{Dice, TornDisk};
 use super::{OPTIONS, entry, node};
 use crate::consensus::Configuration;
+use crate::disk::SnapshotFile;
 use crate::entry::{Entry, Genesis, Payload};
 use crate::log::{
-    Contradiction, Identity, Overlap, Record, Recovered, Recovery, RecoveryError, RefoundError, Refounding,
-    create, recover, refound,
+    Contradiction, Identity, Inheritance, Overlap, Record, Recovered, Recovery, RecoveryError, RefoundError,
+    Refounding, create, recover, refound, restored_cluster_id,
 };
-use crate::types::{ClusterId, HardState, Incarnation, LogIndex, NodeId, Term};
+use crate::snapshot::Header;
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, StateHash, Term};
 
 const OLD: ClusterId = ClusterId(7);
 const NEW: ClusterId = ClusterId(8);
@@ -100,7 +103,7 @@ fn the_new_log_tells_the_same_of_a_new_cluster() {
         let to = refounding(&["node_1", "node_2"]);
         for member in ["node_1", "node_2"] {
             let mut disk = TornDisk::default();
-            for batch in refound(&old, &node(member), &to, OPTIONS).unwrap() {
+            for batch in refound(old.inheritance(), &node(member), &to, OPTIONS).unwrap() {
                 disk.apply_all(&batch);
                 disk.sync();
             }
@@ -109,7 +112,7 @@ fn the_new_log_tells_the_same_of_a_new_cluster() {
             // It can be written to.
             let (mut writer, last) = (new.writer, new.entries.len() as u64);
             disk.apply_all(&writer.append(&[entry(last + 1, 12, &b"more"[..])]).1);
-            assert_eq!(found(&disk, member).last_log(), (Term(12), LogIndex(last + 1)));
+            assert_eq!(found(&disk, member).last(), EntryId { index: LogIndex(last + 1), term: Term(12) });
         }
     }
 }
@@ -118,7 +121,7 @@ fn the_new_log_tells_the_same_of_a_new_cluster() {
 fn until_the_last_write_the_new_directory_is_nobodys() {
     let old = log("node_1", &[(1, 900), (2, 900), (2, 900), (4, 1_100_000), (4, 900)], 3);
     let to = refounding(&["node_1"]);
-    let batches: Vec<_> = refound(&old, &node("node_1"), &to, OPTIONS).unwrap().collect();
+    let batches: Vec<_> = refound(old.inheritance(), &node("node_1"), &to, OPTIONS).unwrap().collect();
     let ops: Vec<_> = batches.iter().flatten().collect();
     assert!(batches.len() > 3, "several frames");
     for seed in 0..5 {
@@ -154,12 +157,64 @@ fn until_the_last_write_the_new_directory_is_nobodys() {
 }
 
 #[test]
+fn behind_a_snapshot_the_new_log_goes_on() {
+    let old = log("node_1", &[(1, 9), (2, 9), (2, 9), (4, 9)], 3);
+    let at = |index, term| EntryId { index: LogIndex(index), term: Term(term) };
+    for (snapshot, kept) in [(at(3, 2), 2), (at(5, 4), 0)] {
+        let from = Inheritance { snapshot: Some(snapshot), ..old.inheritance() };
+        // Of a cluster of two, only this directory is made: it has to be noted by the other first.
+        let mut to = refounding(&["node_1", "node_2"]);
+        to.incarnations.remove(&node("node_2"));
+        let mut disk = TornDisk::default();
+        disk.put(&SnapshotFile::Whole(snapshot.index).file_name(), vec![1]);
+        for batch in refound(from, &node("node_1"), &to, OPTIONS).unwrap() {
+            disk.apply_all(&batch);
+            disk.sync();
+        }
+        let new = found(&disk, "node_1");
+        assert_eq!((new.base, new.snapshot, new.entries.len()), (snapshot, Some(snapshot), kept));
+        assert_eq!((new.last(), new.commit_hint), (old.last(), old.last().index));
+        assert_eq!((new.admitted, new.peers.len()), (false, 0));
+        assert_eq!(new.known_committed(), LogIndex(5));
+    }
+}
+
+#[test]
+fn a_restored_cluster_has_an_id_of_its_own() {
+    let header = Header {
+        cluster_id: OLD,
+        index: LogIndex(5),
+        term: Term(4),
+        state_hash: StateHash(3),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new([node("a")]),
+    };
+    let to = Configuration::with_addresses([(node("a"), "h:1".into())]);
+    let id = restored_cluster_id(&header, &to);
+    // Part of the format: members of one cluster may be restored by different builds.
+    assert_eq!(id.to_string(), "bd2361d34cfdd788f23f41e298c51e79");
+    assert_eq!(id, restored_cluster_id(&header, &to));
+    let other = Configuration::with_addresses([(node("a"), "h:2".into())]);
+    assert_ne!(id, restored_cluster_id(&header, &other));
+    for change in [
+        |h: &mut Header| h.cluster_id = NEW,
+        |h: &mut Header| h.index = LogIndex(6),
+        |h: &mut Header| h.term = Term(5),
+        |h: &mut Header| h.state_hash = StateHash(4),
+    ] {
+        let mut changed = header.clone();
+        change(&mut changed);
+        assert_ne!(id, restored_cluster_id(&changed, &to));
+    }
+}
+
+#[test]
 fn a_log_that_names_no_cluster_is_of_no_use() {
     let (_, ops) = create(&Identity::new(node("node_1"), Incarnation(9)), OPTIONS);
     let mut disk = TornDisk::default();
     disk.apply_all(&ops);
     let old = found(&disk, "node_1");
-    let refused = refound(&old, &node("node_1"), &refounding(&["node_1"]), OPTIONS).map(|_| ());
+    let refused = refound(old.inheritance(), &node("node_1"), &refounding(&["node_1"]), OPTIONS).map(|_| ());
     assert_eq!(refused, Err(RefoundError::NoGenesis));
     assert_eq!(old.genesis(), None);
 }

@@ -1,0 +1,105 @@
+"""A cluster restored from a snapshot of another: the state of one log index, whatever is written meanwhile."""
+
+import json
+import re
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from conftest import MakeCluster
+from raft_harness import Cluster, Node, eventually
+from raft_harness.shell import Done, raft_server
+
+
+class Writer:
+    """Writes keys of its own until it is told to stop, and remembers at which revision each was written."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.revisions = node, dict[str, int]()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self) -> None:
+        number = 0
+        while not self.done.is_set():
+            key = f"{self.node.node_id}/{number}"
+            self.revisions[key] = self.node.http.set_key(key, "x" * 20_000).ok()["revision"]
+            number += 1
+
+    def __enter__(self) -> "Writer":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self.thread.join()
+
+
+def snapshots(node: Node) -> list[Path]:
+    return sorted(
+        path for path in node.data.glob("snapshot-*") if re.fullmatch(r"snapshot-\d{20}", path.name)
+    )
+
+
+def restore(backup: Path, node: Node, code: int = 0) -> Done:
+    options = ("--peers", node.cluster.peers, "--data-dir", node.data, "--output", "json")
+    done = raft_server("restore", backup, node.node_id, *options)
+    assert done.code == code, done
+    return done
+
+
+def test_restored_elsewhere_it_is_the_state_at_one_index(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    old = make_cluster(3, arguments=["--snapshot-mib", "1"]).start()
+    backup = tmp_path / "backup"
+    with Writer(old[0]) as first, Writer(old[1]) as second:
+        (taken, *_) = eventually(lambda: snapshots(old[2]), "a snapshot was taken", 30)
+        shutil.copy(taken, backup)
+        index = int(taken.name.removeprefix("snapshot-"))
+        eventually(lambda: old[2].status()["commit_index"] > index + 50, "writes went on", 30)
+    written = {**first.revisions, **second.revisions}
+    expected = {key for key, revision in written.items() if revision <= index}
+    assert 0 < len(expected) < len(written)
+
+    with Cluster(tmp_path / "new", 3) as new:
+        told: list[dict[str, Any]] = [json.loads(restore(backup, node).out) for node in new]
+        assert {one["index"] for one in told} == {index}
+        (cluster_id,) = {one["cluster_id"] for one in told}
+        assert cluster_id != old[0].status()["cluster_id"] == told[0]["from_cluster_id"]
+        new.start()
+        assert new.assert_stores_equal().keys() == expected
+        assert {node.status()["cluster_id"] for node in new} == {cluster_id}
+        new[0].set_eventually("more", 1)
+        for node in new:
+            node.kill()
+            node.start().wait_healthy()
+        assert new.assert_stores_equal().keys() == expected | {"more"}
+        # One that lost its disk and is made again from the file has forgotten what it voted.
+        wiped = new[1]
+        wiped.kill()
+        wiped.wipe()
+        restore(backup, wiped)
+        wiped.start().wait_answering()
+        eventually(lambda: "wiped" in str(wiped.why()), "it is recognised by the others")
+
+
+def test_what_is_refused(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    old = make_cluster(1, arguments=["--snapshot-mib", "1"]).start()
+    with Writer(old[0]):
+        (taken, *_) = eventually(lambda: snapshots(old[0]), "a snapshot was taken", 30)
+    backup = tmp_path / "backup"
+    shutil.copy(taken, backup)
+    assert "in use by process" in restore(backup, old[0], code=2).one_line_error()
+    old.kill_all()
+    assert "holds the data of a node already" in restore(backup, old[0], code=2).one_line_error()
+    new = Cluster(tmp_path / "new", 1)
+    stranger = Node(new, "node_7", 1)
+    assert "node_7 is not in the peer list" in restore(backup, stranger, code=2).one_line_error()
+    content = bytearray(backup.read_bytes())
+    content[len(content) // 2] ^= 1
+    backup.write_bytes(content)
+    assert "backup is damaged at offset" in restore(backup, new[0], code=2).one_line_error()
+    backup.write_bytes(content[:1000])
+    assert restore(backup, new[0], code=2).one_line_error()
+    assert not (new[0].data / "identity").exists()
+    assert "cannot read" in restore(tmp_path / "nothing", new[0], code=2).one_line_error()
