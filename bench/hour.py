@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench_tools import machine_notes, run_load, scratch_directory
-from raft_harness import Cluster, Node, eventually
+from raft_harness import Cluster, Node
 
 
 @dataclass
@@ -80,7 +80,7 @@ def restart_seconds(cluster: Cluster) -> float:
     began = time.monotonic()
     for node in cluster:
         node.start()
-    eventually(lambda: cluster[0].http.set_key("restarted", 1).status == 200, "a write is taken", 60, 0.01)
+    cluster[0].set_eventually("restarted", 1, 60)
     return time.monotonic() - began
 
 
