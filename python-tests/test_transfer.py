@@ -36,7 +36,10 @@ def test_what_cannot_be_is_declined_and_changes_nothing(calm_cluster: Cluster) -
     gone, asked = calm_cluster.others(leader)
     gone.kill()
     term = leader.status()["term"]
-    for body, reason in [({"node_id": "nobody"}, "no_such_member"), ({"node_id": gone.node_id}, "not_connected")]:
+    for body, reason in [
+        ({"node_id": "nobody"}, "no_such_member"),
+        ({"node_id": gone.node_id}, "not_connected"),
+    ]:
         for node in leader, asked:
 
             def declined(node=node, body=body, reason=reason) -> bool:  # type: ignore[no-untyped-def]

@@ -146,5 +146,7 @@ def test_wiped_at_many_moments_under_load(
         cluster.close()
     acked = sum(tally.acked for tally in figures)
     with capsys.disabled():
-        print(f"\nwiped at {WIPES} moments, seed {SEED}: {acked} writes acknowledged, 0 lost, all voting again")
+        print(
+            f"\nwiped at {WIPES} moments, seed {SEED}: {acked} writes acknowledged, 0 lost, all voting again"
+        )
     assert acked > 40 * WIPES

@@ -159,9 +159,7 @@ class AsyncRaftClient:
         index: int = await self._wait(lambda done: self._native.promote_member(done, node_id, timeout))
         return index
 
-    async def remove_member(
-        self, node_id: str, *, force: bool = False, timeout: float | None = None
-    ) -> int:
+    async def remove_member(self, node_id: str, *, force: bool = False, timeout: float | None = None) -> int:
         """As `RaftClient.remove_member`."""
         index: int = await self._wait(lambda done: self._native.remove_member(done, node_id, force, timeout))
         return index
