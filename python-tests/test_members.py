@@ -249,7 +249,9 @@ def test_every_machine_is_replaced_under_load(make_cluster: MakeCluster) -> None
 
 def voting(cluster: Cluster, node: Node) -> bool:
     try:
-        return any(roles(member).get(node.node_id) == "voter" for member in cluster.alive if member is not node)
+        return any(
+            roles(member).get(node.node_id) == "voter" for member in cluster.alive if member is not node
+        )
     except (Unreachable, AssertionError):
         return False
 
