@@ -1,5 +1,5 @@
-"""A member whose data directory was wiped comes back. It may have forgotten a vote, so it must not vote until the
-others have made a learner of it, it has caught up, and a change of the configuration lets it.
+"""A member whose data directory was wiped comes back. It may have forgotten a vote, so it must not vote until
+the others have made a learner of it, it has caught up, and a change of the configuration lets it.
 
 RAFT_WIPES sets at how many moments (4; 20 for the full proof).
 """
@@ -49,9 +49,13 @@ def assert_no_vote(wiped: Node) -> None:
         assert status["voted_for"] is None, status
 
 
+def wait_vote(wiped: Node) -> None:
+    eventually(lambda: wiped.status()["state"] in ("follower", "leader"), f"{wiped} is no learner any more")
+
+
 def wait_voting(wiped: Node, leader: Node) -> None:
     """It votes again, and the change that lets it is behind all of them."""
-    eventually(lambda: wiped.status()["state"] == "follower", f"{wiped} is no learner any more")
+    wait_vote(wiped)
     for value in (1, 2):
         leader.set_eventually("since", value)
     eventually(lambda: wiped.store() == leader.store(), f"{wiped} has all of it")
@@ -116,8 +120,8 @@ def test_wiped_at_many_moments_under_load(
     make_cluster: MakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each moment in a cluster of its own: under load, a random member (now and then the leader) is killed,
-    wiped and restarted after a random while; sometimes one of the others is killed while it comes back, always
-    one once it is back."""
+    wiped and restarted after a random while; sometimes one of the others is killed while it comes back,
+    always one once it is back."""
     chance = random.Random(SEED)
     figures = []
     for _ in range(WIPES):
@@ -139,7 +143,7 @@ def test_wiped_at_many_moments_under_load(
             load.wait_for_progress(20)
             wiped.wait_healthy()
             load.wait_for_progress(20)
-            eventually(lambda: wiped.status()["state"] in ("follower", "leader"), f"{wiped} votes again")
+            wait_vote(wiped)
             load.wait_for_progress(20)
             victim = chance.choice(others)
             victim.kill()
@@ -155,5 +159,5 @@ def test_wiped_at_many_moments_under_load(
         cluster.close()
     acked = sum(tally.acked for tally in figures)
     with capsys.disabled():
-        print(f"\nwiped at {WIPES} moments, seed {SEED}: {acked} writes acknowledged, 0 lost, all voting again")
+        print(f"\nwiped at {WIPES} moments, seed {SEED}: {acked} writes acknowledged, 0 lost, all vote again")
     assert acked > 40 * WIPES
