@@ -237,16 +237,28 @@ def stream_head(target: Node, **other: str) -> bytes:
         ({"version": "1"}, 400),
         ({"incarnation": ""}, 400),
         ({"incarnation": "x" * 100}, 400),
-        ({"node": "stranger"}, 403),
+        ({"node": "(the node itself)"}, 403),
         ({"node": ""}, 400),
         ({"to": "node_9"}, 403),
     ],
     ids=str,
 )
 def test_a_stream_that_is_not_granted(target: Node, other: dict[str, str], status: int) -> None:
+    if other.get("node"):
+        other = {"node": target.node_id}
     answer = send_raw(target, stream_head(target, **other))
     assert status_of(answer) == status
     assert_refused(answer)
+
+
+def test_a_stranger_may_call_and_is_not_heard(target: Node) -> None:
+    """He may be a member of a later configuration; until the log says so, nothing comes of what he sends."""
+    before = target.status()
+    assert status_of(send_raw(target, stream_head(target, node="stranger"))) == 101
+    after = target.status()
+    assert [after[name] for name in ("term", "leader_id", "members")] == [
+        before[name] for name in ("term", "leader_id", "members")
+    ]
 
 
 def test_random_bytes_after_the_upgrade(target: Node) -> None:
