@@ -44,8 +44,8 @@ NAMES = {
     "majority": [r"two of three", r"^exit code 3$"],
 }
 OPTIONS = _words(
-    "peers join host advertise data-dir ephemeral election-timeout-min election-timeout-max heartbeat-interval"
-    " config log-level log-format insecure record-mib snapshot-mib"
+    "peers join host advertise data-dir ephemeral election-timeout-min election-timeout-max"
+    " heartbeat-interval config log-level log-format insecure record-mib snapshot-mib"
 )
 SHELL = {
     "raft-server NODE_ID PORT": [rf"^raft-server node_{n} 1200{n}$" for n in range(3)],

@@ -5,6 +5,7 @@ import random
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,32 +184,33 @@ def test_a_client_outlives_the_nodes_it_was_made_with(calm_cluster: Cluster) -> 
     given = calm_cluster.nodes[:2]
     for name in ("node_3", "node_4"):
         node = newcomer(calm_cluster, name)
-        eventually(lambda node=node: voting(calm_cluster, node), f"{node} votes", 60)
-    command = [server_binary(), "client", "--endpoints", ",".join(node.address for node in given)]
+        eventually(partial(voting, calm_cluster, node), f"{node} votes", 60)
+    command = [str(server_binary()), "client", "--endpoints", ",".join(node.address for node in given)]
     shell = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment()
     )
-    assert shell.stdin is not None
-    assert shell.stdout is not None
+    asks, answers = shell.stdin, shell.stdout
+    assert asks is not None
+    assert answers is not None
 
     def say(line: str) -> str:
-        shell.stdin.write(f"{line}\n")
-        shell.stdin.flush()
-        return str(shell.stdout.readline())
+        asks.write(f"{line}\n")
+        asks.flush()
+        return answers.readline()
 
     try:
         # It looks who leads every two seconds while it is used, and learns of the members by that.
         began = time.monotonic()
         while time.monotonic() - began < 5:
             assert say("set k before").startswith("set, revision ")
-        for node in given:
-            leave(calm_cluster, node)
-            calm_cluster.nodes.remove(node)
-            node.stop()
+        for old in given:
+            leave(calm_cluster, old)
+            calm_cluster.nodes.remove(old)
+            old.stop()
         calm_cluster.wait_for_leader()
         assert say("set k after --timeout 20000").startswith("set, revision ")
     finally:
-        shell.stdin.close()
+        asks.close()
         shell.wait(20)
     assert calm_cluster[0].http.get_key("k").ok()["value"] == "after"
 
@@ -225,13 +227,13 @@ def test_every_machine_is_replaced_under_load(make_cluster: MakeCluster) -> None
         load.wait_for_progress(30)
         for number in (3, 4):
             node = newcomer(cluster, f"node_{number}")
-            eventually(lambda node=node: voting(cluster, node), f"{node} votes", 60)
+            eventually(partial(voting, cluster, node), f"{node} votes", 60)
             kill_one(cluster, dice)
         everybody = list(cluster.nodes)
-        for away, number in zip(original, (5, None, None), strict=True):
-            if number is not None:
-                node = newcomer(cluster, f"node_{number}")
-                eventually(lambda node=node: voting(cluster, node), f"{node} votes", 60)
+        for away, another in zip(original, (5, None, None), strict=True):
+            if another is not None:
+                node = newcomer(cluster, f"node_{another}")
+                eventually(partial(voting, cluster, node), f"{node} votes", 60)
                 everybody.append(node)
             leave(cluster, away)
             cluster.nodes.remove(away)
@@ -241,8 +243,8 @@ def test_every_machine_is_replaced_under_load(make_cluster: MakeCluster) -> None
             kill_one(cluster, dice)
         load.wait_for_progress(50)
     assert not set(original) & set(cluster.nodes)
-    for node in cluster:
-        wait_for_roles(node, voters(*(member.node_id for member in cluster)))
+    for member in cluster:
+        wait_for_roles(member, voters(*(each.node_id for each in cluster)))
     print(f"the longest time without an acknowledged write was {gaps.longest * 1000:.0f} ms")
     print(load.assert_nothing_lost(cluster.assert_stores_equal()))
 

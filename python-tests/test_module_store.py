@@ -2,7 +2,8 @@
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -151,12 +152,13 @@ def test_every_call(store: RaftNode | RaftClient) -> None:
     [member] = store.members()["members"]
     assert (member["node_id"], member["role"], member["priority"]) == ("solo", "voter", 0)
     assert store.promote_member("solo") >= 0
-    for change in (
-        lambda: store.add_member("solo", "127.0.0.1:1"),
-        lambda: store.promote_member("other"),
-        lambda: store.remove_member("solo"),
-        lambda: store.remove_member("other", force=True),
-    ):
+    refused: list[Callable[[], int]] = [
+        partial(store.add_member, "solo", "127.0.0.1:1"),
+        partial(store.promote_member, "other"),
+        partial(store.remove_member, "solo"),
+        partial(store.remove_member, "other", force=True),
+    ]
+    for change in refused:
         with pytest.raises(ConflictError):
             change()
     with pytest.raises(ConflictError, match="nobody to hand over to"):

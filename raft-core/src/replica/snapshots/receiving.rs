@@ -26,7 +26,7 @@ const AHEAD: u64 = 2 << 20;
 /// A snapshot that is being received.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Receiving {
-    pub(super) snapshot: EntryId,
+    pub(in super::super) snapshot: EntryId,
     /// Tells the answers to its operations from those to an earlier one's.
     number: u64,
     /// Who sends it, or did last.
