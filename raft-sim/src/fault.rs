@@ -104,6 +104,10 @@ faults! {
     StateBit = "memory.state-bit", one in 30, "a bit of a value turns over in a server's store";
     EntryBit = "memory.entry-bit", one in 20, "a bit of an entry turns over on its way into a server's log";
     Transfer = "operator.transfer", one in 60, "an operator asks for another leader, or one of his choice";
+    AddMember = "operator.add", one in 12, "an operator adds a fresh server, or one that was removed";
+    RemoveMember = "operator.remove", one in 16, "an operator removes a member, perhaps the leader";
+    ReplaceMember = "operator.replace", one in 16, "an operator replaces a member by a fresh server";
+    PromoteMember = "operator.promote", one in 16, "an operator has a learner promoted";
 }
 
 impl Fault {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use raft_core::kv::{Command, Key, Query, QueryAnswer, Store, Value};
-use raft_core::state_machine::{Committed, StateMachine};
+use raft_core::state_machine::{Committed, RestoreError, StateMachine};
 use raft_core::types::LogIndex;
 
 /// One command that took effect, and the store's answer.
@@ -27,6 +27,8 @@ pub(crate) struct Memory(Arc<Mutex<Cells>>);
 struct Cells {
     store: Store,
     executed: Vec<Executed>,
+    /// How often the store was replaced by one from a snapshot; `executed` begins with the last of these.
+    restored: u64,
     /// What the store's digest lacks because it does not know that its memory has changed.
     unnoticed: u64,
     damage: Option<Damage>,
@@ -41,10 +43,16 @@ struct Damage {
 }
 
 impl Memory {
-    /// What the store has executed, but for the first so many commands.
+    /// What the store has executed since it was last made from a snapshot, but for the first so many.
     #[must_use]
     pub(crate) fn executed_since(&self, count: usize) -> Vec<Executed> {
         self.cells().executed[count..].to_vec()
+    }
+
+    /// How often the store was made from a snapshot.
+    #[must_use]
+    pub(crate) fn restored(&self) -> u64 {
+        self.cells().restored
     }
 
     /// A bit of a stored value turns over; whether there is such a value.
@@ -145,6 +153,38 @@ impl StateMachine for RecordedStore {
     fn digest(&self) -> u64 {
         let cells = self.memory.cells();
         cells.store.digest().wrapping_add(cells.unnoticed)
+    }
+
+    fn takes_snapshots(&self) -> bool {
+        true
+    }
+
+    fn freeze(&mut self) {
+        self.memory.cells().store.freeze();
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        self.memory.cells().store.next_piece()
+    }
+
+    fn thaw(&mut self) {
+        self.memory.cells().store.thaw();
+    }
+
+    fn restore_piece(&mut self, piece: &Bytes) -> Result<(), RestoreError> {
+        self.memory.cells().store.restore_piece(piece)
+    }
+
+    fn restored(&mut self) -> Result<(), RestoreError> {
+        let mut cells = self.memory.cells();
+        cells.store.restored()?;
+        cells.executed.clear();
+        cells.restored += 1;
+        Ok(())
+    }
+
+    fn abandon_restore(&mut self) {
+        self.memory.cells().store.abandon_restore();
     }
 }
 

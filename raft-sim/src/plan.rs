@@ -12,12 +12,16 @@ use crate::dice::Dice;
 pub struct Plan {
     /// How many servers vote.
     pub servers: usize,
+    /// How many machines there are besides, which operators may add to the cluster.
+    pub spares: usize,
     /// Whether they have met before; if not, they have new disks and have to form a cluster first.
     pub acquainted: bool,
     /// Timeouts.
     pub timing: Timing,
     /// Layout of the log.
     pub log: LogOptions,
+    /// After how many entries servers take a snapshot; none in worlds whose log is kept.
+    pub snapshot_every: Option<u64>,
     /// A message's way takes between these, in microseconds.
     pub latency: (u64, u64),
     /// Whether connections keep the order of what is sent, as real ones do.
@@ -62,8 +66,14 @@ impl Plan {
         let pace = [500, 2000, 10_000, 40_000][dice.index(4)];
         let longest = [3000, 10_000, 20_000][dice.index(3)];
         let most = [100, 300, 600][dice.index(3)];
+        let servers = [3, 3, 3, 3, 3, 5, 5, 5, 2, 1, 4, 7][dice.index(12)];
+        let mut members = Dice::stream(seed, "members");
+        let mut snapshots = Dice::stream(seed, "snapshots");
+        let spares = if servers <= 5 { [0, 0, 0, 1, 3, 5][members.index(6)] } else { 0 };
         Plan {
-            servers: [3, 3, 3, 3, 3, 5, 5, 5, 2, 1, 4, 7][dice.index(12)],
+            servers,
+            spares,
+            snapshot_every: [None, None, Some(5), Some(20), Some(60), Some(150)][snapshots.index(6)],
             acquainted: !dice.one_in(5),
             timing,
             log: LogOptions { segment_size: [1024, 4096, 8192, 65_536][dice.index(4)] },

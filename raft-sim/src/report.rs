@@ -21,6 +21,12 @@ pub struct Counts {
     pub torn_tails: u64,
     /// Elections that were won.
     pub leaders: u64,
+    /// Changes of the members that operators were told are done.
+    pub changes: u64,
+    /// Snapshots that were made or received, to the end.
+    pub snapshots: u64,
+    /// Those of them that were received.
+    pub installed: u64,
     /// Servers whose memory was damaged.
     pub damaged: u64,
     /// Those of them whose state the others found to be wrong. The rest died or were wiped first, or never
@@ -49,6 +55,9 @@ impl Counts {
         self.crashes += other.crashes;
         self.torn_tails += other.torn_tails;
         self.leaders += other.leaders;
+        self.changes += other.changes;
+        self.snapshots += other.snapshots;
+        self.installed += other.installed;
         self.damaged += other.damaged;
         self.found_out += other.found_out;
         self.replayed += other.replayed;
@@ -74,7 +83,8 @@ impl Counts {
         let faults: u64 = self.fired.iter().sum();
         format!(
             "{} seeds, {hours:.1} simulated hours, {} events, {} messages, {} disk batches\n\
-             {faults} faults, {} crashes, {} torn ends cut off, {} elections won\n\
+             {faults} faults, {} crashes, {} torn ends cut off, {} elections won, {} changes of the members\n\
+             {} snapshots made or received, {} installed\n\
              {} times memory was damaged, {} times the others found out\n\
              {} events were recorded and replayed\n\
              {} operations asked for, {} answered\n\
@@ -86,6 +96,9 @@ impl Counts {
             self.crashes,
             self.torn_tails,
             self.leaders,
+            self.changes,
+            self.snapshots,
+            self.installed,
             self.damaged,
             self.found_out,
             self.replayed,

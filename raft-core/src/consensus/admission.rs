@@ -293,7 +293,7 @@ impl Consensus {
         let known = self.known_incarnation(from);
         let differs = known.is_some_and(|known| known != shown) && !seeded::is(Bug::WipedMemberVotes);
         let member = self.configuration().member(from).cloned().unwrap_or_default();
-        let (address, is_another_disk) = (hello.address, differs || hello.is_wiped);
+        let (address, is_another_disk) = (hello.address.clone(), differs || hello.is_wiped);
         let introduced = Introduced { incarnation: shown, address, is_another_disk };
         self.admission.introduced.insert(from.clone(), introduced);
         if let Some(known) = known.filter(|_| differs) {
@@ -301,7 +301,10 @@ impl Consensus {
         }
         let by = match member.role {
             _ if member.incarnation.is_some() => KnownBy::Configuration,
-            // The leader puts its incarnation in the configuration first.
+            // The leader puts its incarnation in the configuration first. It may have, and be a voter by now.
+            MemberRole::Learner if hello.configuration_index > self.configurations.index() => {
+                return self.stranger_introduced(from, shown, hello);
+            }
             MemberRole::Learner => return,
             MemberRole::Voter | MemberRole::Leaving => {
                 if !self.admission.peers.contains_key(from) {

@@ -205,6 +205,15 @@ impl Consensus {
         let current = self.configuration();
         let mut next = current.clone();
         let mut is_news = false;
+        for (id, said) in self.admission.guests() {
+            // It introduced itself before this server's log had it for a member.
+            if let Some(member) = next.members.get_mut(id).filter(|member| member.incarnation.is_none())
+                && member.role == MemberRole::Learner
+            {
+                member.incarnation = Some(said.incarnation);
+                is_news = true;
+            }
+        }
         for (id, said) in self.admission.introduced() {
             let Some(member) = next.members.get_mut(id) else { continue };
             if member.incarnation != Some(said.incarnation) {
@@ -319,6 +328,7 @@ impl Consensus {
         let told = self.admission.removed_by().is_some();
         let (_, committed) = self.configurations.at(self.commit_index);
         self.admission.is_admitted()
+            && self.knows_configuration()
             && (!told || seeded::is(Bug::RemovedStands))
             && (self.configuration().votes(&self.id) || committed.votes(&self.id))
     }

@@ -14,6 +14,7 @@ use crate::disk::AsideError;
 use crate::log::checksum;
 use crate::message::{InstallReply, InstallSnapshot, Message, Received, Round, SnapshotChunk};
 use crate::replica::Notice;
+use crate::seeded::{self, Bug};
 use crate::types::{EntryId, NodeId};
 
 /// What a follower makes of a leader's snapshot.
@@ -43,6 +44,18 @@ impl Consensus {
     pub(super) fn snapshot_to_send(&self) -> Option<EntryId> {
         let reaches = |snapshot: &&EntryId| snapshot.index >= self.log.base().index;
         self.snapshots.back().filter(reaches).copied()
+    }
+
+    /// Followers that were to get a snapshot which is not kept any more get the latest one.
+    pub(crate) fn send_only_kept(&mut self) {
+        let Some(latest) = self.snapshot_to_send() else { return };
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        for progress in leadership.progress.values_mut() {
+            let is_kept = |installing: &Installing| self.snapshots.contains(&installing.snapshot);
+            if progress.installing().is_some_and(|installing| !is_kept(installing)) {
+                progress.needs_snapshot(latest);
+            }
+        }
     }
 
     /// The next chunk to be read from a file, for a follower that has room for it. Followers after `last`
@@ -140,7 +153,8 @@ impl Consensus {
             return Offer::Refused;
         }
         self.hear_leader(from, install.term);
-        let is_known = install.snapshot.index <= self.commit_index;
+        let is_older = install.snapshot.index <= self.commit_index;
+        let is_known = is_older && !seeded::is(Bug::OlderSnapshotInstalled);
         let RoleState::Follower(following) = &mut self.role else { unreachable!("just became a follower") };
         following.round = following.round.max(install.round);
         if is_known {
@@ -168,7 +182,8 @@ impl Consensus {
     /// # Panics
     /// When that would discard something committed.
     pub(crate) fn install(&mut self, snapshot: EntryId) {
-        if !self.log.holds(snapshot) {
+        let keeps = seeded::is(Bug::SnapshotKeepsConflict) && self.log.last_index() > snapshot.index;
+        if !self.log.holds(snapshot) && !keeps {
             assert!(snapshot.index > self.commit_index, "what is committed is never removed");
             self.log.restart(snapshot);
             self.configurations.truncate(snapshot.index.next());

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use raft_core::consensus::{Configuration, Consensus};
+use raft_core::consensus::Configuration;
 use raft_core::entry::{Entry, Payload};
 use raft_core::replica::Role;
 use raft_core::types::{LogIndex, NodeId};
 
+use super::Server;
 use super::leader_completeness::LeaderCompleteness;
 
 /// The configurations of each server's log.
@@ -17,7 +18,7 @@ pub(crate) struct Configurations {
     in_log: Vec<Vec<(LogIndex, Configuration)>>,
 }
 
-fn brought_by(entry: &Entry) -> Option<&Configuration> {
+pub(super) fn brought_by(entry: &Entry) -> Option<&Configuration> {
     match &entry.payload {
         Payload::Genesis(genesis) => Some(&genesis.configuration),
         Payload::Configuration(configuration) => Some(configuration),
@@ -49,15 +50,11 @@ impl Configurations {
     }
 
     /// The server's log is as before up to `kept`.
-    pub(crate) fn check(
-        &mut self,
-        at: usize,
-        consensus: &Consensus,
-        kept: LogIndex,
-        committed: &LeaderCompleteness,
-    ) {
-        let (id, log, known) = (consensus.id(), consensus.log(), &mut self.in_log[at]);
+    pub(crate) fn check(&mut self, server: &Server<'_>, kept: LogIndex, committed: &LeaderCompleteness) {
+        let consensus = server.replica.consensus();
+        let (id, log, known) = (consensus.id(), consensus.log(), &mut self.in_log[server.at]);
         let base = log.first_index().prev();
+        let has_started = known.is_empty();
         known.retain(|(index, _)| *index <= kept);
         if known.last().is_none_or(|(index, _)| *index <= base) && base > LogIndex::ZERO {
             // A snapshot has it.
@@ -69,7 +66,7 @@ impl Configurations {
             known.extend(brought.next());
         }
         // One that has just started is looked at from its beginning on.
-        let from = known.last().map_or(base, |_| kept.max(base));
+        let from = if has_started { base } else { kept.max(base) };
         for entry in log.range(from.next()..=log.last_index()) {
             let Some(brought) = brought_by(entry) else { continue };
             if let Some((before_at, before)) = known.last() {
@@ -88,6 +85,12 @@ impl Configurations {
                 }
             }
             known.push((entry.index, brought.clone()));
+        }
+        let is_restoring = server.replica.last_applied() < base;
+        if is_restoring && !consensus.knows_configuration() {
+            // Until it has read its snapshot it may vote and follow, no more.
+            let is_modest = matches!(consensus.role(), Role::Follower | Role::Learner);
+            return assert!(is_modest, "Latest Configuration: {id} stands without knowing who votes");
         }
         if let Some((index, latest)) = known.last() {
             let is_in_force =

@@ -56,9 +56,9 @@ impl DurableFirst {
     }
 
     /// A server hands its disk a batch: once that is answered for, everything so far has to be safe.
-    pub(crate) fn submits(&mut self, server: &Server<'_>) {
+    pub(crate) fn submits(&mut self, server: &Server<'_>, ids: &[NodeId]) {
         let consensus = server.replica.consensus();
-        let peers = consensus.configuration().voters().filter(|peer| *peer != server.id);
+        let peers = ids.iter().filter(|peer| *peer != server.id);
         let known = peers.filter_map(|peer| Some((peer.clone(), consensus.admission().known(peer)?)));
         self.promised[server.at].push_back(Ledger {
             hard_state: consensus.hard_state().clone(),

@@ -1,11 +1,12 @@
 //! Leader Completeness: if a log entry is committed in a given term, then that entry will be present in the
 //! logs of the leaders for all higher-numbered terms (paper §5.4).
 
-use raft_core::consensus::Consensus;
+use raft_core::consensus::{Configuration, Consensus};
 use raft_core::entry::Entry;
 use raft_core::types::{LogIndex, NodeId, Term};
 
 use super::Server;
+use super::configurations::brought_by;
 
 pub(crate) struct LeaderCompleteness {
     /// From index 1, each with the lowest term in which a server knew that it is committed.
@@ -66,6 +67,13 @@ impl LeaderCompleteness {
 
     pub(crate) fn committed(&self) -> &[(Entry, Term)] {
         &self.committed
+    }
+
+    /// The latest configuration at or before an index, and where it stands.
+    pub(crate) fn configuration_at(&self, index: LogIndex) -> Option<(LogIndex, &Configuration)> {
+        let entries = self.committed.iter().take(usize::try_from(index.0).ok()?).rev();
+        let mut brought = entries.filter_map(|(entry, _)| Some((entry.index, brought_by(entry)?)));
+        brought.next()
     }
 
     /// The terms of the entries from index 1 up to here, as far as they are known to be committed.

@@ -15,6 +15,7 @@
 //! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |
 //! | equally far, equal state | – | `state_hash` |
+//! | a snapshot is of one index, the same everywhere, and safe before the log is let go of | §7 | `snapshots` |
 //! | a leader's disk answers | – | `hung_disk` |
 //! | damage is found | – | `damage` |
 //!
@@ -34,6 +35,7 @@ mod log_matching;
 mod match_index;
 mod one_vote;
 mod quorum;
+mod snapshots;
 mod state_hash;
 mod state_machine_safety;
 
@@ -72,6 +74,7 @@ pub(crate) struct Checks {
     commit_rule: commit_rule::CommitRule,
     durable_first: DurableFirst,
     configurations: configurations::Configurations,
+    snapshots: snapshots::Snapshots,
 }
 
 impl Server<'_> {
@@ -98,6 +101,7 @@ impl Checks {
             commit_rule: commit_rule::CommitRule::new(count),
             durable_first: DurableFirst::new(count),
             configurations: configurations::Configurations::new(count),
+            snapshots: snapshots::Snapshots::new(count),
         }
     }
 
@@ -110,6 +114,7 @@ impl Checks {
         self.durable_first.starts(at, found, &self.log_matching);
         self.log_matching.starts(at, found, &self.leader_completeness);
         self.configurations.starts(at);
+        self.snapshots.starts(at, found);
     }
 
     /// A server's disk is replaced by an empty one.
@@ -121,9 +126,11 @@ impl Checks {
     pub(crate) fn after_step(&mut self, server: &Server<'_>) {
         let consensus = server.replica.consensus();
         let kept = self.log_matching.check(server, consensus.log(), &self.leader_completeness);
+        let base = consensus.log().base().index;
+        self.snapshots.check(server.at, server.id, base);
         self.durable_first.log_kept(server.at, kept);
         self.leader_append_only.check(server.at, server.id, consensus);
-        self.configurations.check(server.at, consensus, kept, &self.leader_completeness);
+        self.configurations.check(server, kept, &self.leader_completeness);
         self.leader_completeness.note_committed(server, consensus);
         self.durable_first.commits(server.at, consensus, &self.servers, &self.log_matching);
         if self.election_safety.check(server.at, server.id, consensus, &self.one_vote) {
@@ -138,7 +145,7 @@ impl Checks {
 
     /// A server hands its disk a batch.
     pub(crate) fn submits(&mut self, server: &Server<'_>) {
-        self.durable_first.submits(server);
+        self.durable_first.submits(server, &self.servers);
     }
 
     /// The oldest batch under way is done with.
@@ -147,7 +154,7 @@ impl Checks {
     }
 
     pub(crate) fn sends(&mut self, server: &Server<'_>, to: &NodeId, message: &Message) {
-        self.one_vote.sends(server.id, to, message);
+        self.one_vote.sends(server, to, message);
         self.durable_first.sends(server, to, message);
     }
 
@@ -182,6 +189,23 @@ impl Checks {
     /// Whether this very entry is committed.
     pub(crate) fn is_committed(&self, entry: &Entry) -> bool {
         self.leader_completeness.committed_at(entry.index) == Some(entry)
+    }
+
+    /// A snapshot's file is whole on a server's disk.
+    pub(crate) fn has_snapshot(&mut self, at: usize, index: LogIndex, file: &[u8]) {
+        let configuration = self.leader_completeness.configuration_at(index);
+        let is = snapshots::Expected { state_hash: self.state_hash.at(index), configuration };
+        self.snapshots.is_whole(at, &self.servers[at], file, index, &is);
+    }
+
+    /// A snapshot's file was removed from a server's disk.
+    pub(crate) fn has_no_snapshot(&mut self, at: usize, index: LogIndex) {
+        self.snapshots.is_gone(at, index);
+    }
+
+    /// What is committed at an index, as far as any server knows.
+    pub(crate) fn committed_at(&self, index: LogIndex) -> Option<&Entry> {
+        self.leader_completeness.committed_at(index)
     }
 
     /// What is committed, from index 1.

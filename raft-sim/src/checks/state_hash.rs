@@ -14,6 +14,11 @@ pub(crate) struct EqualHashes {
 }
 
 impl EqualHashes {
+    /// The state hash at an index, where a server's step ended there.
+    pub(crate) fn at(&self, index: LogIndex) -> Option<StateHash> {
+        self.known.get(&index).copied()
+    }
+
     pub(crate) fn check(&mut self, server: &Server<'_>) {
         let (applied, hash) = (server.replica.last_applied(), server.replica.applied_hash());
         // Memory that fails may make a difference: the others have to find out, see `world/memory.rs`.

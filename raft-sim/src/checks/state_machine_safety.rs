@@ -13,16 +13,31 @@ pub(crate) struct StateMachineSafety {
     /// Up to where that is known to be all there is.
     applied: LogIndex,
     /// How much of it each server has executed.
-    count: Vec<usize>,
+    done: Vec<Done>,
+}
+
+/// What a server has executed.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    /// How often its state was made from a snapshot.
+    restored: u64,
+    /// So many commands are in that snapshot.
+    before: usize,
+    /// So many it has executed since.
+    since: usize,
 }
 
 impl StateMachineSafety {
     pub(crate) fn new(servers: usize) -> StateMachineSafety {
-        StateMachineSafety { executed: Vec::new(), applied: LogIndex::ZERO, count: vec![0; servers] }
+        StateMachineSafety {
+            executed: Vec::new(),
+            applied: LogIndex::ZERO,
+            done: vec![Done::default(); servers],
+        }
     }
 
     pub(crate) fn starts(&mut self, at: usize) {
-        self.count[at] = 0;
+        self.done[at] = Done::default();
     }
 
     pub(crate) fn executed(&self) -> &[Executed] {
@@ -30,9 +45,16 @@ impl StateMachineSafety {
     }
 
     pub(crate) fn check(&mut self, server: &Server<'_>) {
-        let (id, count) = (server.id, &mut self.count[server.at]);
-        for executed in server.memory.executed_since(*count) {
-            match self.executed.get(*count) {
+        let (id, done) = (server.id, &mut self.done[server.at]);
+        let applied = server.replica.last_applied();
+        if server.memory.restored() != done.restored {
+            // Where the snapshot ends shows by what was executed next. The state hash says if it is right.
+            let next = server.memory.executed_since(0).first().map_or(applied.next(), |next| next.index);
+            let before = self.executed.partition_point(|executed| executed.index < next);
+            *done = Done { restored: server.memory.restored(), before, since: 0 };
+        }
+        for executed in server.memory.executed_since(done.since) {
+            match self.executed.get(done.before + done.since) {
                 Some(known) => {
                     let is_spoiled = server.spoiled.is_some_and(|entry| entry.index == executed.index);
                     let is_same = *known == executed || (is_spoiled && known.answer == executed.answer);
@@ -47,10 +69,10 @@ impl StateMachineSafety {
                     self.executed.push(executed);
                 }
             }
-            *count += 1;
+            done.since += 1;
         }
-        let applied = server.replica.last_applied();
-        let missing = self.executed.get(*count).filter(|executed| executed.index <= applied);
+        let count = done.before + done.since;
+        let missing = self.executed.get(count).filter(|executed| executed.index <= applied);
         assert!(missing.is_none(), "State Machine Safety: {id} did not execute {missing:?}");
         self.applied = self.applied.max(applied);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_core::disk::{AsideError, AsideErrorKind, AsideOp, AsideOutcome, AsideSeq, FileName};
+use raft_core::disk::{AsideError, AsideErrorKind, AsideOp, AsideOutcome, AsideSeq, FileName, SnapshotFile};
 use raft_core::replica::Event;
 
 use super::World;
@@ -123,7 +123,31 @@ impl World {
             }
             None => self.nodes[at].disk.carry_out_aside(op),
         };
+        if outcome.is_ok() {
+            self.note_snapshot(at, op);
+        }
         self.comes_in(at, Event::AsideDone { seq, outcome });
+    }
+
+    /// An operation was done: a snapshot may be whole now, or gone.
+    fn note_snapshot(&mut self, at: usize, op: &AsideOp) {
+        let whole = |name: &FileName| match SnapshotFile::from_file_name(name) {
+            Some(SnapshotFile::Whole(index)) => Some(index),
+            _ => None,
+        };
+        match op {
+            AsideOp::Finish { name, .. } => {
+                let Some(index) = whole(name) else { return };
+                let files = self.nodes[at].disk.seen();
+                self.counts.snapshots += 1;
+                self.checks.has_snapshot(at, index, files.get(name).map_or(&[], Vec::as_slice));
+            }
+            AsideOp::Remove { file } => {
+                let Some(index) = whole(file) else { return };
+                self.checks.has_no_snapshot(at, index);
+            }
+            _ => {}
+        }
     }
 
     /// A process dies with an operation under way.

@@ -45,6 +45,7 @@ impl World {
             F::Pause | F::PauseLeader | F::PauseMost | F::Stop | F::StopLeader | F::Burst | F::Transfer => {
                 true
             }
+            F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => self.plan.spares > 0,
             F::StateBit => self.memory_may_fail(),
             _ => false,
         }
@@ -84,6 +85,9 @@ impl World {
             F::Stop => self.stop(somebody),
             F::StopLeader => self.stop(leader),
             F::Transfer => self.order_transfer(somebody),
+            F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => {
+                self.order_change(fault, somebody);
+            }
             F::StateBit => self.flip_state_bit(somebody),
             F::Burst => (0..self.clients.count()).for_each(|client| self.ask(client)),
             _ => {}
@@ -111,7 +115,8 @@ impl World {
     /// A server that is down may find an empty disk when it comes back; only one of a cluster, and only of
     /// one whose members know each other.
     pub(super) fn may_wipe(&mut self, at: usize) {
-        if !self.plan.acquainted || !self.memory_may_fail() || !self.faults.strikes(Fault::Wipe) {
+        let is_possible = self.plan.acquainted && self.plan.servers > 2 && self.all_are_sound();
+        if !is_possible || self.operators.has_changed_members() || !self.faults.strikes(Fault::Wipe) {
             return;
         }
         self.trace.tell(self.now, || format!("n{} loses its disk", at + 1));

@@ -200,8 +200,10 @@ impl World {
         known.tries += 1;
         // Now and then by another server, so that no server is left out.
         let other = self.clients.dice.one_in(4);
-        let at =
-            if other { self.clients.dice.index(self.nodes.len()) } else { known.prefers % self.nodes.len() };
+        // A machine that was never switched on is at no address that a client has.
+        let there: Vec<usize> = self.nodes.iter().filter(|node| node.is_in_use).map(|node| node.at).collect();
+        let place = if other { self.clients.dice.index(there.len()) } else { known.prefers % there.len() };
+        let at = there[place];
         self.history.attempted(operation);
         self.clients.attempts.push(Attempt { client, operation, question, at, life: 0, is_over: false });
         let way = self.micros(self.plan.latency);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use raft_core::types::{LogIndex, NodeId, Term};
+use raft_core::consensus::Promotion;
+use raft_core::types::NodeId;
 
 use super::World;
 use super::clock::Clock;
@@ -23,6 +24,9 @@ impl World {
             self.queue.put(self.now, Coming::Ask { client });
         }
         self.pass_until("serves its clients and agrees", |world| world.clients.are_done() && world.agrees());
+        if self.operators.has_changed_members() {
+            self.stay_quiet();
+        }
         self.history.check(self.checks.executed(), self.plan.keys);
         self.check_logs();
         (0..self.nodes.len()).for_each(|at| self.end_recording(at));
@@ -40,12 +44,9 @@ impl World {
             if node.has_failed() {
                 self.crash(at, Death::Process);
             } else if node.is_up() {
-                let (tick, life) = (raft_core::replica::Event::Tick, node.life);
-                self.comes_in(at, tick);
-                for to in (0..self.nodes.len()).filter(|to| *to != at) {
-                    self.queue.put(self.now, Coming::Dial { from: at, to, life });
-                }
-            } else {
+                self.comes_in(at, raft_core::replica::Event::Tick);
+                self.dial_all(at);
+            } else if node.is_in_use {
                 self.queue.put(self.now, Coming::Start { at, life: node.life });
             }
         }
@@ -88,26 +89,37 @@ impl World {
         )
     }
 
-    /// All who may vote follow one leader and have applied the same. A member that lost its disk stays out,
-    /// and so does one whose log is damaged; a state that differs must have been found.
+    /// All members follow one leader, have applied the same and know no change to come. One whose log is
+    /// damaged stays out; a state that differs must have been found.
     fn agrees(&self) -> bool {
-        let mut states: Vec<Option<(Term, &NodeId, LogIndex)>> = Vec::new();
-        for node in self.nodes.iter().filter(|node| !node.was_wiped) {
+        let Some(leader) = self.latest_leader().and_then(|node| node.replica.as_ref()) else { return false };
+        let consensus = leader.consensus();
+        let (term, configuration) = (consensus.term(), consensus.configuration());
+        let is_settled = consensus.configuration_index() <= consensus.commit_index()
+            && !configuration.is_joint()
+            && configuration.members().all(|(_, member)| member.promotion == Promotion::No);
+        if !is_settled {
+            return false;
+        }
+        for node in self.nodes.iter().filter(|node| configuration.contains(&node.id)) {
             if node.spoiled.is_some() && node.was_found_out {
                 continue;
             }
             if self.is_due(node.at) {
                 return false;
             }
-            let state = node.replica.as_ref().and_then(|replica| {
-                let consensus = replica.consensus();
-                let is_level = consensus.log().last_index() == replica.last_applied();
-                let leader = consensus.leader().filter(|_| is_level && !node.has_failed())?;
-                Some((consensus.term(), leader, replica.last_applied()))
+            let follows = node.replica.as_ref().is_some_and(|replica| {
+                let own = replica.consensus();
+                own.leader() == Some(consensus.id())
+                    && own.term() == term
+                    && own.log().last_index() == replica.last_applied()
+                    && replica.last_applied() == leader.last_applied()
             });
-            states.push(state);
+            if !follows || node.has_failed() {
+                return false;
+            }
         }
-        states.iter().all(|state| state.is_some() && *state == states[0])
+        true
     }
 
     /// Each log, from its first entry to what is committed, is what everybody takes for committed.
@@ -115,7 +127,9 @@ impl World {
         for node in &self.nodes {
             let Some(replica) = &node.replica else { continue };
             let log = replica.consensus().log();
-            for (entry, _) in self.checks.committed() {
+            // What lies before the log is in a snapshot.
+            let before = usize::try_from(log.first_index().prev().0).expect("fits");
+            for (entry, _) in self.checks.committed().iter().skip(before) {
                 if entry.index <= replica.consensus().commit_index()
                     && node.spoiled_log() != Some(entry.index)
                 {

@@ -24,9 +24,16 @@ const LATEST: Duration = Duration::from_secs(10);
 
 impl World {
     /// Whether nobody has lost anything that others may have to make up for.
-    pub(super) fn memory_may_fail(&self) -> bool {
+    pub(super) fn all_are_sound(&self) -> bool {
         let is_sound = |node: &Node| !node.was_wiped && node.spoiled.is_none() && !node.memory.is_damaged();
-        self.nodes.len() > 2 && self.nodes.iter().all(is_sound)
+        self.nodes.iter().all(is_sound)
+    }
+
+    /// Whether memory may fail: where members come and go, nobody could tell for certain that the others can
+    /// do without the damaged one; and a snapshot of damaged memory would be the only copy of what it holds.
+    pub(super) fn memory_may_fail(&self) -> bool {
+        let may = self.plan.spares == 0 && self.plan.snapshot_every.is_none();
+        may && self.plan.servers > 2 && self.all_are_sound()
     }
 
     /// A bit of a value turns over in a store, from this server and a key on the first that there is.

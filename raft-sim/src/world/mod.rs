@@ -6,6 +6,7 @@ pub(crate) mod clients;
 mod clock;
 pub(crate) mod disk;
 mod ending;
+mod members;
 mod memory;
 mod network;
 mod node;
@@ -64,11 +65,12 @@ impl World {
         let plan = Plan::draw(seed);
         let id = |at| NodeId::new(&format!("n{}", at + 1)).expect("a valid id");
         let mut recording_dice = Dice::stream(seed, "recording");
-        let nodes: Vec<Node> = (0..plan.servers).map(|at| Node::new(at, id(at))).collect();
+        let machines = plan.servers + plan.spares;
+        let nodes: Vec<Node> = (0..machines).map(|at| Node::new(at, id(at), at < plan.servers)).collect();
         World {
             now: Time::ZERO,
             queue: Queue::new(),
-            network: Network::new(plan.servers),
+            network: Network::new(machines),
             clients: Clients::new(seed, plan.clients, operations.unwrap_or(plan.operations)),
             operators: Operators::default(),
             history: History::default(),
@@ -78,7 +80,8 @@ impl World {
             counts: Counts::default(),
             traffic_dice: Dice::stream(seed, "traffic"),
             process_dice: Dice::stream(seed, "processes"),
-            is_recorded: recording_dice.one_in(4),
+            // A log that is let go of cannot be recorded from any moment on.
+            is_recorded: recording_dice.one_in(4) && plan.snapshot_every.is_none(),
             recording_dice,
             is_healed: false,
             wrong_until: Time::ZERO,
@@ -91,7 +94,7 @@ impl World {
         if self.plan.acquainted {
             self.acquaint();
         }
-        for at in 0..self.nodes.len() {
+        for at in 0..self.plan.servers {
             self.start(at);
         }
         for client in 0..self.clients.count() {

@@ -3,7 +3,7 @@
 use raft_core::disk::{AsideOp, AsideSeq, WriteSeq};
 use raft_core::entry::Entry;
 use raft_core::replica::{Event, Replica};
-use raft_core::types::{Incarnation, NodeId, Time};
+use raft_core::types::{Incarnation, LogIndex, NodeId, Time};
 
 use super::clock::Clock;
 use super::disk::Disk;
@@ -21,6 +21,13 @@ pub(crate) struct Node {
     pub(crate) replica: Option<Replica>,
     /// Where its process's store lives.
     pub(crate) memory: Memory,
+    /// Whether it has been switched on: a spare machine is once it is to be added.
+    pub(crate) is_in_use: bool,
+    /// Whether it was there from the beginning; others wait to be added.
+    pub(crate) is_original: bool,
+    /// To whom it was last seen to it that there is a connection: where its configuration stood, and how many
+    /// others it had met.
+    pub(crate) dialled: (LogIndex, usize),
     /// Which process this is, or was, from 1. What was meant for an earlier one comes to nothing.
     pub(crate) life: u64,
     /// What has come in and was not looked at.
@@ -45,7 +52,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(at: usize, id: NodeId) -> Node {
+    pub(crate) fn new(at: usize, id: NodeId, is_original: bool) -> Node {
         Node {
             at,
             id,
@@ -54,6 +61,9 @@ impl Node {
             clock: Clock::started(Time::ZERO, Clock::TRUE_RATE),
             replica: None,
             memory: Memory::default(),
+            is_in_use: is_original,
+            is_original,
+            dialled: (LogIndex::ZERO, 0),
             life: 0,
             inbox: Vec::new(),
             wakes_at: None,

@@ -15,6 +15,8 @@ const FIRST: u64 = 1 << 62;
 #[derive(Debug, Default)]
 pub(crate) struct Operators {
     asked: u64,
+    /// Of that, changes of the members.
+    changes: u64,
     /// Which server was asked, and which life of it.
     open: BTreeMap<Token, (usize, u64)>,
 }
@@ -23,6 +25,11 @@ impl Operators {
     /// Whether the token is one of theirs.
     pub(super) fn own(token: Token) -> bool {
         token.0 >= FIRST
+    }
+
+    /// Whether a change of the members was ever asked for.
+    pub(super) fn has_changed_members(&self) -> bool {
+        self.changes > 0
     }
 }
 
@@ -33,6 +40,11 @@ impl World {
         let dice = self.faults.dice(Fault::Transfer);
         let (names, to, patience) = (dice.one_in(2), dice.index(servers), dice.between(100, 2000));
         let to = names.then(|| self.nodes[to].id.clone());
+        self.order(at, Task::Transfer { to }, patience);
+    }
+
+    /// An operator asks a server for something, and waits so many milliseconds.
+    pub(super) fn order(&mut self, at: usize, task: Task, patience: u64) {
         let node = &self.nodes[at];
         if !node.is_up() {
             return;
@@ -40,8 +52,10 @@ impl World {
         let deadline = node.clock.read(self.now) + Duration::from_millis(patience);
         let token = Token(FIRST + self.operators.asked);
         self.operators.asked += 1;
+        self.operators.changes += u64::from(matches!(task, Task::Change(_)));
         self.operators.open.insert(token, (at, node.life));
-        self.comes_in(at, Event::Administer { token, deadline, task: Task::Transfer { to } });
+        self.now_tell(|| format!("operator asks n{} to {task}", at + 1));
+        self.comes_in(at, Event::Administer { token, deadline, task });
     }
 
     /// A server answers an operator.
@@ -50,6 +64,11 @@ impl World {
         let is_its = asked == Some((at, self.nodes[at].life));
         assert!(is_its, "Answers: {} answers an operator who asked nothing", self.nodes[at].id);
         self.now_tell(|| format!("operator hears of {}: {reply:?}", token.0 - FIRST));
+        if let Reply::Administered(Administered::Changed { index }) = reply {
+            self.counts.changes += 1;
+            let is_committed = self.checks.committed_at(*index).is_some();
+            assert!(is_committed, "Answers: the change at {index} is said to be done and is not committed");
+        }
         if let Reply::Administered(Administered::Transferred { leader, term }) = reply
             && !self.may_be_wrong(at)
         {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use raft_core::consensus::Configuration;
 use raft_core::disk::{DiskBatch, DiskOp, WriteSeq};
 use raft_core::log::{Identity, Record as LogRecord, create};
 use raft_core::replica::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
@@ -21,9 +20,10 @@ use crate::machine::{Memory, RecordedStore};
 impl World {
     /// Gives every server a disk that says it has met the others and may vote.
     pub(super) fn acquaint(&mut self) {
+        let originals = 0..self.plan.servers;
         let peers: Vec<(NodeId, Incarnation)> =
-            self.nodes.iter().map(|node| (node.id.clone(), node.incarnation)).collect();
-        for node in &mut self.nodes {
+            self.nodes[originals.clone()].iter().map(|node| (node.id.clone(), node.incarnation)).collect();
+        for node in &mut self.nodes[originals] {
             let (mut writer, ops) = create(&Identity::new(node.id.clone(), node.incarnation), self.plan.log);
             node.disk.repair(&ops);
             let others = peers.iter().filter(|(id, _)| *id != node.id).cloned();
@@ -39,7 +39,7 @@ impl World {
         let Some(stored) = self.recover(at) else { return };
         let life = self.nodes[at].life + 1;
         let rate = self.clock_rate();
-        let configuration = Configuration::new(self.nodes.iter().map(|node| node.id.clone()));
+        let configuration = self.first_configuration(at);
         let seed = self.process_dice.next();
         let node = &mut self.nodes[at];
         node.life = life;
@@ -55,16 +55,17 @@ impl World {
             configuration,
             timing: self.plan.timing,
             seed,
-            snapshot_every: SnapshotEvery::default(),
+            snapshot_every: SnapshotEvery {
+                bytes: u64::MAX,
+                entries: self.plan.snapshot_every.unwrap_or(u64::MAX),
+            },
             now: node.clock.read(self.now),
         };
         node.replica = Some(Replica::new(stored, machine, options));
         let server = node.server().expect("just started");
         self.checks.after_step(&server);
         self.now_tell(|| format!("n{} starts", at + 1));
-        for to in (0..self.nodes.len()).filter(|to| *to != at) {
-            self.queue.put(self.now, Coming::Dial { from: at, to, life });
-        }
+        self.dial_all(at);
         if self.faults.strikes(Fault::SoonAgain) {
             let after = Duration::from_micros(self.faults.dice(Fault::SoonAgain).between(1, 30_000));
             self.queue.put(self.now + after, Coming::Kill { at, life });
@@ -207,6 +208,7 @@ impl World {
         if dies {
             return self.crash(at, Death::Process);
         }
+        self.follow_members(at);
         let Some(replica) = &self.nodes[at].replica else { return };
         let deadline = replica.deadline();
         let mut when = self.nodes[at].clock.when(deadline, self.now + Duration::from_micros(1));
@@ -255,6 +257,7 @@ impl World {
         self.trace.note(self.now, format_args!("{notice:?}"));
         match notice {
             Notice::RoleChanged { role: Role::Leader, .. } => self.counts.leaders += 1,
+            Notice::SnapshotInstalled { .. } => self.counts.installed += 1,
             Notice::Failed { .. } => self.operator_restarts(at),
             Notice::Diverged(_) => self.found_out(at),
             _ => {}

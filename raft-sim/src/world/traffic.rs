@@ -91,6 +91,9 @@ impl World {
         if self.nodes[from].life != life || !self.nodes[from].is_up() || self.network.link(from, to).is_open {
             return;
         }
+        if !self.speaks_to(from, to) {
+            return;
+        }
         let slow = self.faults.strikes(Fault::SlowDial);
         if slow || !self.nodes[to].is_up() || !self.network.is_whole(from, to) {
             let pause = if slow { self.faults.dice(Fault::SlowDial).between(1, 1000) } else { 20 };

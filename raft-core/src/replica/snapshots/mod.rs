@@ -29,6 +29,7 @@ use super::aside::Purpose;
 use crate::consensus::ChunkRead;
 use crate::disk::{AsideOp, AsideOutcome, SnapshotFile, WriteSeq};
 use crate::log::Record;
+use crate::seeded::{self, Bug};
 use crate::types::{EntryId, NodeId};
 
 use receiving::Receiving;
@@ -110,7 +111,9 @@ impl Replica {
 
     fn log_snapshot(&mut self, EntryId { index, term }: EntryId) {
         self.consensus.record(Record::Snapshot { index, term });
-        self.snapshots.recorded.push_back((EntryId { index, term }, self.state_needed()));
+        let early = seeded::is(Bug::LogRemovedFirst);
+        let batch = if early { WriteSeq(0) } else { self.state_needed() };
+        self.snapshots.recorded.push_back((EntryId { index, term }, batch));
     }
 
     /// A batch is durable: the log may begin later.
@@ -135,6 +138,7 @@ impl Replica {
             self.consensus.snapshots.pop_front();
             self.remove_aside([SnapshotFile::Whole(oldest.index).file_name()]);
         }
+        self.consensus.send_only_kept();
         if let Some(oldest) = self.consensus.snapshots.front() {
             self.consensus.log.compact(oldest.index);
             let base = self.consensus.log().base().index;

@@ -1,0 +1,147 @@
+//! Servers come and go: operators add fresh machines, remove members, replace them and have learners
+//! promoted, one of these at any moment. Whoever was removed goes on running: he may not disturb.
+
+use raft_core::consensus::{Change, Configuration, MemberRole};
+use raft_core::replica::{Role, Task};
+use raft_core::types::NodeId;
+
+use super::World;
+use super::node::{Coming, Node};
+use crate::dice::Dice;
+use crate::fault::Fault;
+
+/// For how many of the longest election timeouts nobody may stand once all is well.
+const QUIET: u32 = 10;
+
+fn address_of(id: &NodeId) -> String {
+    format!("{id}:1000")
+}
+
+fn one_of(dice: &mut Dice, ids: &[NodeId]) -> Option<NodeId> {
+    let place = dice.index(ids.len().max(1));
+    ids.get(place).cloned()
+}
+
+impl World {
+    /// What a server is started with: the first members, or nothing where it waits to be added.
+    pub(super) fn first_configuration(&self, at: usize) -> Configuration {
+        let node = &self.nodes[at];
+        if !node.is_original {
+            return Configuration::waiting(node.id.clone(), address_of(&node.id));
+        }
+        let originals = self.nodes.iter().filter(|node| node.is_original);
+        Configuration::with_addresses(originals.map(|node| (node.id.clone(), address_of(&node.id))))
+    }
+
+    /// Whether a server's process wants a connection to another one. One that waits to be added speaks to
+    /// whoever is there.
+    pub(super) fn speaks_to(&self, from: usize, to: usize) -> bool {
+        let (Some(replica), peer) = (&self.nodes[from].replica, &self.nodes[to]) else { return false };
+        let consensus = replica.consensus();
+        let waits = consensus.configuration().voter_count() == 0;
+        let knows = consensus.configuration().contains(&peer.id)
+            || consensus.admission().guests().any(|(guest, _)| *guest == peer.id);
+        peer.is_in_use && (waits || knows)
+    }
+
+    /// A process tries to connect to all that it wants to speak to.
+    pub(super) fn dial_all(&mut self, at: usize) {
+        let life = self.nodes[at].life;
+        for to in (0..self.nodes.len()).filter(|to| *to != at) {
+            if self.speaks_to(at, to) && !self.network.link(at, to).is_open {
+                self.queue.put(self.now, Coming::Dial { from: at, to, life });
+            }
+        }
+    }
+
+    /// Connections follow the configuration.
+    pub(super) fn follow_members(&mut self, at: usize) {
+        let Some(replica) = &self.nodes[at].replica else { return };
+        let consensus = replica.consensus();
+        let dialled = (consensus.configuration_index(), consensus.admission().guests().count());
+        if std::mem::replace(&mut self.nodes[at].dialled, dialled) != dialled {
+            self.dial_all(at);
+        }
+    }
+
+    /// An operator wants the members changed; he asks this server.
+    pub(super) fn order_change(&mut self, fault: Fault, at: usize) {
+        let Some(change) = self.choose_change(fault) else { return };
+        let patience = self.faults.dice(fault).between(100, 5000);
+        self.order(at, Task::Change(change), patience);
+    }
+
+    fn choose_change(&mut self, fault: Fault) -> Option<Change> {
+        let members = self.configuration_of_leader()?.clone();
+        let listed = |role: MemberRole| -> Vec<NodeId> {
+            let fits = members.members().filter(|(_, member)| member.role == role);
+            fits.map(|(id, _)| id.clone()).collect()
+        };
+        let (voters, learners) = (listed(MemberRole::Voter), listed(MemberRole::Learner));
+        let all = [voters.clone(), learners.clone()].concat();
+        let may_be_fewer = self.may_be_fewer();
+        let dice = self.faults.dice(fault);
+        match fault {
+            Fault::RemoveMember if may_be_fewer => {
+                Some(Change::Remove { id: one_of(dice, &all)?, force: false })
+            }
+            Fault::PromoteMember => Some(Change::Promote { id: one_of(dice, &learners)? }),
+            Fault::AddMember => {
+                let learner_only = dice.one_in(4);
+                let (id, priority) = (self.fresh_server(fault, &members)?, 0);
+                let address = address_of(&id);
+                Some(Change::Add { id, address, learner_only, priority })
+            }
+            Fault::ReplaceMember if may_be_fewer => {
+                let old = one_of(dice, &voters)?;
+                let new = self.fresh_server(fault, &members)?;
+                let address = address_of(&new);
+                Some(Change::Replace { old, new, address })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a member may leave: not where another one may be lost for good with its disk.
+    fn may_be_fewer(&self) -> bool {
+        self.nodes.iter().all(|node| !node.was_wiped)
+    }
+
+    /// A server that is no member: one that was removed, or a machine that is switched on now.
+    fn fresh_server(&mut self, fault: Fault, members: &Configuration) -> Option<NodeId> {
+        let is_free = |node: &&Node| !members.contains(&node.id);
+        let free: Vec<usize> = self.nodes.iter().filter(is_free).map(|node| node.at).collect();
+        let at = self.faults.dice(fault).pick(&free)?;
+        if !self.nodes[at].is_in_use {
+            self.nodes[at].is_in_use = true;
+            self.start(at);
+        }
+        Some(self.nodes[at].id.clone())
+    }
+
+    /// Who leads, of the latest term.
+    pub(super) fn latest_leader(&self) -> Option<&Node> {
+        let term = |node: &&Node| {
+            let consensus = node.replica.as_ref().map(|replica| replica.consensus())?;
+            (consensus.role() == Role::Leader).then_some(consensus.term())
+        };
+        self.nodes.iter().filter(|node| term(node).is_some()).max_by_key(term)
+    }
+
+    fn configuration_of_leader(&self) -> Option<&Configuration> {
+        Some(self.latest_leader()?.replica.as_ref()?.consensus().configuration())
+    }
+
+    /// All is well: whoever was removed may not bring about an election (paper §6).
+    pub(super) fn stay_quiet(&mut self) {
+        let term = |world: &World| {
+            world.latest_leader().and_then(|node| Some(node.replica.as_ref()?.consensus().term()))
+        };
+        let before = term(self);
+        let until = self.now + self.plan.timing.election_timeout_max * QUIET;
+        while self.now < until && self.queue.next_at().is_some() {
+            self.next();
+        }
+        assert_eq!(before, term(self), "Quiet: a healed cluster elects another leader");
+    }
+}
