@@ -37,8 +37,11 @@ impl LeaderCompleteness {
     }
 
     pub(crate) fn check_new_leader(&self, id: &NodeId, consensus: &Consensus) {
+        let base = consensus.log().base();
         for (entry, since) in &self.committed {
-            let has = consensus.log().term_at(entry.index) == Some(entry.term);
+            // What lies before the log is in a snapshot, which ends with an entry that is compared.
+            let is_in_snapshot = entry.index < base.index;
+            let has = is_in_snapshot || consensus.log().term_at(entry.index) == Some(entry.term);
             assert!(
                 has || *since >= consensus.term(),
                 "Leader Completeness: {id} leads term {} without entry {}/{}, committed in term {since}",

@@ -18,10 +18,17 @@ pub(crate) struct LogMatching {
 impl LogMatching {
     pub(crate) fn check(&mut self, id: &NodeId, log: &EntryLog) {
         let seen = self.seen.entry(id.clone()).or_default();
-        let entries = log.range(LogIndex(1)..=log.last_index());
-        let same = entries.zip(seen.iter()).take_while(|(entry, term)| entry.term == **term).count();
-        seen.truncate(same);
-        for entry in log.range(LogIndex(same as u64 + 1)..=log.last_index()) {
+        // What lies before the log is in a snapshot: of it, the last term is known.
+        let base = log.base();
+        let before = usize::try_from(base.index.0).expect("a log in memory");
+        if before > 0 {
+            seen.resize(seen.len().max(before), Term(0));
+            seen[before - 1] = base.term;
+        }
+        let entries = log.range(base.index.next()..=log.last_index());
+        let same = entries.zip(&seen[before..]).take_while(|(entry, term)| entry.term == **term).count();
+        seen.truncate(before + same);
+        for entry in log.range(LogIndex(seen.len() as u64 + 1)..=log.last_index()) {
             let before = seen.last().copied().unwrap_or_default();
             seen.push(entry.term);
             let now = (before, entry.clone());
