@@ -19,6 +19,7 @@ fn help_tells_what_a_newcomer_needs() {
         "raft-server cluster",
         "raft-server client set name Raft",
         "--peers",
+        "--join",
         "RAFT_PEERS",
         "--election-timeout-min",
         "[default: 150]",
@@ -30,7 +31,7 @@ fn help_tells_what_a_newcomer_needs() {
     ] {
         assert!(help.contains(word), "{word:?} is missing in\n{help}");
     }
-    for later in ["watch", "members ", "--join", "--exit-with-parent"] {
+    for later in ["watch", "--exit-with-parent"] {
         assert!(!help.contains(later), "{later:?} is in the help but does not exist");
     }
 }
