@@ -15,7 +15,7 @@
 //! | a pre-vote, and an old answer, change nothing | dissertation §9.6, paper §5.1 | `idle` |
 //! | a leader takes for replicated what is | Figure 2 | `match_index` |
 //! | equally far, equal state | – | `state_hash` |
-//! | a snapshot is of one index, the same everywhere, and safe before the log is let go of | §7 | `snapshots` |
+//! | a snapshot is of one index, the same everywhere, and safe before the log goes | §7 | `snapshots` |
 //! | a leader's disk answers | – | `hung_disk` |
 //! | damage is found | – | `damage` |
 //!
