@@ -116,7 +116,7 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Make a new cluster of what is left of one that has lost its majority for good
     Recover(RecoverArgs),
-    /// Make a member of a new cluster out of a snapshot
+    /// Make the first member of a new cluster out of a snapshot
     Restore(RestoreArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
@@ -223,7 +223,8 @@ mod tests {
             "recover",
             "restore",
             "restore file node_0",
-            "restore file no/de --peers a=h:1",
+            "restore file no/de h:1",
+            "restore file node_0 h",
             "recover raft-data",
             "recover --data-dir a --yes",
         ] {

@@ -41,7 +41,7 @@ pub(crate) use format::{CRC32C, checksum};
 pub use format::{DEFAULT_SEGMENT_SIZE, FORMAT_VERSION, FrameSeq, SegmentNumber};
 pub use identity::{IDENTITY_FILE, Identity, IdentityError};
 pub use recovery::{Recovered, Recovery, TornTail, recover};
-pub use refound::{Inheritance, RefoundError, Refounded, Refounding, refound, restored_cluster_id};
+pub use refound::{Inheritance, RefoundError, Refounded, Refounding, refound};
 pub use survivors::{Contradiction, Overlap};
 pub use writer::{Writer, create};
 

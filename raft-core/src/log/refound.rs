@@ -15,14 +15,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::records::size_hint;
 use super::{FrameSeq, Identity, LogOptions, Record, Recovered, Writer, create};
 use crate::consensus::Configuration;
 use crate::disk::DiskOp;
 use crate::entry::{Entry, Genesis, Payload};
-use crate::snapshot::Header;
 use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 /// Bytes of records after which a frame is closed.
@@ -57,25 +54,6 @@ impl Recovered {
     pub fn inheritance(&self) -> Inheritance<'_> {
         Inheritance { snapshot: self.snapshot, entries: &self.entries }
     }
-}
-
-/// The id of a cluster that is made of a snapshot: it follows from the state and the members, so that each
-/// member can be made by itself. It is another one than the old cluster's, than that of a cluster of other
-/// members, and than that of one made of another moment's state.
-#[must_use]
-pub fn restored_cluster_id(from: &Header, configuration: &Configuration) -> ClusterId {
-    let mut hash = Xxh3::new();
-    hash.update(b"raft: a cluster restored from a snapshot\n");
-    hash.update(&from.cluster_id.0.to_le_bytes());
-    for number in [from.index.0, from.term.0, from.state_hash.0] {
-        hash.update(&number.to_le_bytes());
-    }
-    for (id, member) in configuration.members() {
-        for part in [id.as_str(), "=", &member.address, "\n"] {
-            hash.update(part.as_bytes());
-        }
-    }
-    ClusterId(hash.digest128())
 }
 
 /// Why a log is of no use for a new cluster.

@@ -93,12 +93,6 @@ pub enum OfflineError {
         /// Which.
         path: PathBuf,
     },
-    /// The node is not in the list of the new cluster's members.
-    #[error("{node_id} is not in the peer list: it is to be the same list for each member that is restored")]
-    NotAMember {
-        /// Who.
-        node_id: NodeId,
-    },
     /// A new member that has no directory here.
     #[error(
         "{node_id} is to be a member, and no --data-dir is its directory: a new cluster starts with members \

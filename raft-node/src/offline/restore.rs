@@ -1,17 +1,16 @@
-//! A new cluster out of a backup: each member is made by itself, from the same file.
+//! A new cluster out of a backup: its first member. The others are added to it, as to any cluster.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use raft_core::consensus::Configuration;
-use raft_core::log::{Inheritance, LogOptions, Refounding, refound, restored_cluster_id};
+use raft_core::log::{Inheritance, LogOptions, Refounding, refound};
 use raft_core::types::{ClusterId, EntryId, Incarnation, NodeId, StateHash};
 
 use super::error::OfflineError;
 use super::exchange::undecided;
 use super::snapshot::Source;
-use super::survey::{AS_IT_WAS, exchange, random, system};
+use super::survey::{AS_IT_WAS, exchange, random, random_cluster_id, system};
 use crate::disk::{DataDir, is_log_file};
 
 /// A directory that was made from a backup.
@@ -19,7 +18,7 @@ use crate::disk::{DataDir, is_log_file};
 pub struct Restored {
     /// The cluster whose state it is.
     pub from: ClusterId,
-    /// The new cluster: the same for all members that are made of this backup with these peers.
+    /// The new cluster.
     pub cluster_id: ClusterId,
     /// The log index that the state is of, and its term.
     pub at: EntryId,
@@ -27,21 +26,17 @@ pub struct Restored {
     pub state_hash: StateHash,
 }
 
-/// Makes the data directory of one member of a new cluster, with the state of a backup. The cluster's id
-/// follows from the backup and the members, so that each member can be made by itself, on its own machine.
+/// Makes the data directory of the one member of a new cluster, at `address`, with the state of a backup. It
+/// is one because members that are made one by one could not know which of them has forgotten a vote.
 ///
 /// # Errors
-/// When the file is no whole backup, the directory holds anything, or the member is not among the peers.
-/// Nothing is made then.
+/// When the file is no whole backup, or the directory holds anything. Nothing is made then.
 pub fn restore(
     backup: &Path,
     node_id: &NodeId,
     path: &Path,
-    members: &BTreeMap<NodeId, String>,
+    address: &str,
 ) -> Result<Restored, OfflineError> {
-    if !members.contains_key(node_id) {
-        return Err(OfflineError::NotAMember { node_id: node_id.clone() });
-    }
     let file = File::open(backup).map_err(system("read", backup, AS_IT_WAS))?;
     let unusable = |error| OfflineError::Backup { path: backup.to_owned(), error };
     let mut source = Source::new(&backup.display().to_string(), file);
@@ -51,16 +46,12 @@ pub fn restore(
     let place = undecided(path).map_err(system("clear", path, AS_IT_WAS))?;
     let new = DataDir::open(&place)?;
 
-    let configuration = Configuration::with_addresses(members.clone());
-    let cluster_id = restored_cluster_id(&old, &configuration);
+    let configuration = Configuration::with_addresses([(node_id.clone(), address.to_owned())]);
+    let cluster_id = random_cluster_id()?;
     source.copy(&place, cluster_id, &configuration).map_err(unusable)?;
     let at = EntryId { index: old.index, term: old.term };
-    let to = Refounding {
-        cluster_id,
-        configuration,
-        incarnations: [(node_id.clone(), Incarnation(random()?))].into(),
-        term: at.term,
-    };
+    let incarnations = [(node_id.clone(), Incarnation(random()?))].into();
+    let to = Refounding { cluster_id, configuration, incarnations, term: at.term };
     let from = Inheritance { snapshot: Some(at), entries: &[] };
     let useless = |error| OfflineError::Useless { path: backup.to_owned(), error };
     for batch in refound(from, node_id, &to, LogOptions::default()).map_err(useless)? {

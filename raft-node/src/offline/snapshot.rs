@@ -67,12 +67,8 @@ impl<R: Read> Source<R> {
     ) -> Result<Header, CopyError> {
         let old = self.header()?;
         // The first entry of the new cluster's log names its members.
-        let header = Header {
-            cluster_id,
-            configuration_index: LogIndex(1),
-            configuration: configuration.clone(),
-            ..old
-        };
+        let (configuration_index, configuration) = (LogIndex(1), configuration.clone());
+        let header = Header { cluster_id, configuration_index, configuration, ..old };
         let mut file = File::create(into.join(SnapshotFile::Whole(header.index).file_name()))?;
         let mut writer = Writer::new(&header);
         while !self.reader.is_whole() {

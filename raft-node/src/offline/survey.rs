@@ -170,7 +170,7 @@ impl Survey {
         let best = &self.opened[0];
         let last = best.log.last();
         let term = self.survivors.iter().map(|survivor| survivor.term).max().unwrap_or(last.term);
-        let cluster_id = ClusterId(u128::from(random()?) << 64 | u128::from(random()?));
+        let cluster_id = random_cluster_id()?;
         let mut incarnations = BTreeMap::new();
         for id in members.keys() {
             incarnations.insert(id.clone(), Incarnation(random()?));
@@ -327,6 +327,10 @@ pub(super) fn system(
 ) -> impl FnOnce(std::io::Error) -> OfflineError {
     let path = path.to_owned();
     move |source| OfflineError::System { what, path, source, then }
+}
+
+pub(super) fn random_cluster_id() -> Result<ClusterId, OfflineError> {
+    Ok(ClusterId(u128::from(random()?) << 64 | u128::from(random()?)))
 }
 
 pub(super) fn random() -> Result<u64, OfflineError> {

@@ -228,46 +228,38 @@ fn a_log_that_begins_after_a_snapshot_makes_a_new_cluster_too() {
 }
 
 #[test]
-fn the_members_of_a_restored_cluster_are_made_one_by_one() {
+fn a_backup_makes_the_first_member_of_a_new_cluster() {
     let at = TempDir::new().unwrap();
     let backup = at.path().join("backup");
-    fs::write(&backup, snapshot(&header(OLD, 6))).unwrap();
-    let list = peers(&["x", "y"]);
-    let restored = |name: &str| restore(&backup, &id(name), &at.path().join(name), &list);
-    let (x, y) = (restored("x").unwrap(), restored("y").unwrap());
-    assert_eq!((x.from, x.at), (OLD, EntryId { index: LogIndex(6), term: Term(2) }));
-    assert_eq!(x.cluster_id, y.cluster_id);
-    assert_ne!(x.cluster_id, OLD);
-    let [x_log, y_log] = ["x", "y"].map(|name| found(&at.path().join(name)));
-    assert_ne!(x_log.identity.incarnation, y_log.identity.incarnation);
-    for log in [&x_log, &y_log] {
-        assert_eq!((log.base, log.entries.len(), log.admitted), (x.at, 0, false));
-        assert_eq!((log.identity.cluster_id, log.hard_state.term), (Some(x.cluster_id), Term(2)));
-    }
-    assert_eq!(content(&at.path().join("x").join(snapshot_file(6))).1, pieces());
-
-    let refused = |result: Result<Restored, OfflineError>| result.unwrap_err().to_string();
-    assert!(refused(restored("x")).contains("holds the data of a node already"));
-    assert!(refused(restored("z")).contains("not in the peer list"));
+    let whole = snapshot(&header(OLD, 6));
+    let x = at.path().join("x");
+    let refused = |bytes: &[u8]| {
+        fs::write(&backup, bytes).unwrap();
+        restore(&backup, &id("x"), &x, "h:1").unwrap_err().to_string()
+    };
     // Whatever is wrong with the file, no directory is made into a node's.
-    let whole = fs::read(&backup).unwrap();
-    let list = peers(&["solo"]);
-    let solo = at.path().join("solo");
     for wrong in
         [&whole[..whole.len() - 1], &whole[..50], b"", b"something else, and long enough for a header"]
     {
-        fs::write(&backup, wrong).unwrap();
-        refused(restore(&backup, &id("solo"), &solo, &list));
-        assert!(!solo.join("identity").exists());
+        refused(wrong);
+        assert!(!x.join("identity").exists());
     }
     let mut damaged = whole.clone();
     damaged[20_000] ^= 1;
-    fs::write(&backup, &damaged).unwrap();
-    assert!(refused(restore(&backup, &id("solo"), &solo, &list)).contains("damaged at offset"));
-    // One alone needs nobody to note it.
+    assert!(refused(&damaged).contains("damaged at offset"));
+
     fs::write(&backup, &whole).unwrap();
-    restore(&backup, &id("solo"), &solo, &list).unwrap();
-    assert!(found(&solo).admitted);
+    let restored = restore(&backup, &id("x"), &x, "h:1").unwrap();
+    assert_eq!((restored.from, restored.at), (OLD, EntryId { index: LogIndex(6), term: Term(2) }));
+    assert_ne!(restored.cluster_id, OLD);
+    let log = found(&x);
+    assert_eq!((log.base, log.entries.len(), log.admitted), (restored.at, 0, true));
+    assert_eq!((log.identity.cluster_id, log.hard_state.term), (Some(restored.cluster_id), Term(2)));
+    let (header, told) = content(&x.join(snapshot_file(6)));
+    assert_eq!((header.cluster_id, header.state_hash, told), (restored.cluster_id, StateHash(77), pieces()));
+    let alone = Configuration::with_addresses([(id("x"), "h:1".to_owned())]);
+    assert_eq!((header.configuration_index, header.configuration), (LogIndex(1), alone));
+    assert!(refused(&whole).contains("holds the data of a node already"));
 }
 
 /// Carries so many operations out, then none.

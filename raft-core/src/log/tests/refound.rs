@@ -1,7 +1,6 @@
 //! A new cluster's directories, made out of an old log; and which old log.
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -13,10 +12,9 @@ use crate::disk::SnapshotFile;
 use crate::entry::{Entry, Genesis, Payload};
 use crate::log::{
     Contradiction, Identity, Inheritance, Overlap, Record, Recovered, Recovery, RecoveryError, RefoundError,
-    Refounding, create, recover, refound, restored_cluster_id,
+    Refounding, create, recover, refound,
 };
-use crate::snapshot::Header;
-use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, StateHash, Term};
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 const OLD: ClusterId = ClusterId(7);
 const NEW: ClusterId = ClusterId(8);
@@ -176,35 +174,6 @@ fn behind_a_snapshot_the_new_log_goes_on() {
         assert_eq!((new.last(), new.commit_hint), (old.last(), old.last().index));
         assert_eq!((new.admitted, new.peers.len()), (false, 0));
         assert_eq!(new.known_committed(), LogIndex(5));
-    }
-}
-
-#[test]
-fn a_restored_cluster_has_an_id_of_its_own() {
-    let header = Header {
-        cluster_id: OLD,
-        index: LogIndex(5),
-        term: Term(4),
-        state_hash: StateHash(3),
-        configuration_index: LogIndex(1),
-        configuration: Configuration::new([node("a")]),
-    };
-    let to = Configuration::with_addresses([(node("a"), "h:1".into())]);
-    let id = restored_cluster_id(&header, &to);
-    // Part of the format: members of one cluster may be restored by different builds.
-    assert_eq!(id.to_string(), "bd2361d34cfdd788f23f41e298c51e79");
-    assert_eq!(id, restored_cluster_id(&header, &to));
-    let other = Configuration::with_addresses([(node("a"), "h:2".into())]);
-    assert_ne!(id, restored_cluster_id(&header, &other));
-    for change in [
-        |h: &mut Header| h.cluster_id = NEW,
-        |h: &mut Header| h.index = LogIndex(6),
-        |h: &mut Header| h.term = Term(5),
-        |h: &mut Header| h.state_hash = StateHash(4),
-    ] {
-        let mut changed = header.clone();
-        change(&mut changed);
-        assert_ne!(id, restored_cluster_id(&changed, &to));
     }
 }
 
