@@ -81,7 +81,7 @@ _STORE = {
     # Of the one member there is.
     "add_member": Row(
         good=CONFLICT,
-        empty={"node_id": BAD, "address": CONFLICT},
+        empty={"node_id": BAD, "address": BAD},
         too_long={"node_id": BAD, "address": BAD},
         not_utf8={"node_id": UTF8, "address": UTF8},
     ),

@@ -31,8 +31,10 @@ impl World {
 
     /// Whether memory may fail: where members come and go, nobody could tell for certain that the others can
     /// do without the damaged one; and a snapshot of damaged memory would be the only copy of what it holds.
+    /// A leader whose disk is full has one taken too.
     pub(super) fn memory_may_fail(&self) -> bool {
-        let may = self.plan.spares == 0 && self.plan.snapshot_every.is_none();
+        let takes_snapshots = self.plan.snapshot_every.is_some() || self.faults.may_strike(Fault::FullDisk);
+        let may = self.plan.spares == 0 && !takes_snapshots;
         may && self.plan.servers > 2 && self.all_are_sound()
     }
 
