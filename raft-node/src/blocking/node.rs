@@ -13,7 +13,7 @@ use super::wait::{AtHome, Waiter};
 use super::{
     Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, NewMember, Store, Value, Written,
 };
-use crate::config::Config;
+use crate::config::{Config, split_address};
 use crate::error::{RequestError, StartError};
 use crate::node::{
     self, Change, ClientId, Key, ListRequest, ReadOptions, Sequence, SessionStep, WriteOptions,
@@ -260,6 +260,7 @@ impl Administration for Node {
 
     fn add_member(&self, member: &NewMember, call: Call<'_>) -> Result<u64, Failure> {
         let (id, address) = (node_id(&member.node_id)?, member.address.clone());
+        split_address(&address).map_err(|error| Failure::bad_request(format!("field `address`: {error}")))?;
         let (learner_only, priority) = (member.learner, member.priority.unwrap_or_default());
         let change = match &member.replaces {
             None => Change::Add { id, address, learner_only, priority },
