@@ -216,6 +216,14 @@ impl Consensus {
         }
     }
 
+    /// What a peer made of our introduction is out of date: one of us has another configuration by now. It is
+    /// told after a while, so that no flood of messages makes one of introductions.
+    fn introduce_again(&mut self, peer: &NodeId) {
+        if self.connected.contains(peer) {
+            self.admission.unanswered.entry(peer.clone()).or_insert(self.now + REPEAT);
+        }
+    }
+
     fn introduction(&self) -> Hello {
         let members = self.configuration().members().map(|(id, _)| id.clone());
         Hello {
@@ -245,7 +253,12 @@ impl Consensus {
         let guest = || self.admission.guests.get(from).map(|guest| guest.incarnation);
         match self.known_incarnation(from).or_else(guest) {
             Some(known) if known == shown || seeded::is(Bug::WipedMemberVotes) => {
-                self.admission.is_admitted() || self.admission.listed_by.contains(from)
+                let may_listen = self.admission.is_admitted() || self.admission.listed_by.contains(from);
+                if !may_listen {
+                    // Its log may name this server's disk by now: when it answered last it need not have.
+                    self.introduce_again(from);
+                }
+                may_listen
             }
             Some(known) => {
                 self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
@@ -407,6 +420,11 @@ impl Consensus {
     /// A peer refuses us.
     pub(crate) fn handle_unwelcome(&mut self, from: &NodeId, reason: Unwelcome) {
         if let Unwelcome::Removed { index } = reason {
+            if index <= self.configurations.index() && self.configuration().contains(from) {
+                // It was removed, or this server was, and it has not heard that both are members again: the
+                // stream between them may have stood all the while.
+                return self.introduce_again(from);
+            }
             return self.told_of_removal(from, index);
         }
         let known = match &reason {
