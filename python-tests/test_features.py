@@ -219,8 +219,8 @@ def test_every_code_is_either_shown_or_not_there_yet() -> None:
     assert not [code for code in ("unauthorized", "condition_failed") if f'"code":"{code}"' in CODE]
     source = (REPOSITORY / "raft-node/src/http/problem.rs").read_text()
     known = re.findall(r'=> \(\d+, "(\w+)", ', source)
-    assert set(CODES) | {"failed"} == set(known), (
-        "failed takes a disk that fails: see docs/troubleshooting.md"
+    assert set(CODES) | {"failed", "disk_full"} == set(known), (
+        "these take a disk that fails or is full: see docs/troubleshooting.md"
     )
     assert set(STATUS) <= set(re.findall(r'"(\w+)":', CODE))
 

@@ -113,7 +113,7 @@ def test_a_damaged_log(tmp_path: Path) -> None:
     with solo(data_dir=tmp_path) as node:
         for n in range(50):
             node.set(f"k{n}", n)
-    segment = max(tmp_path.rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    segment = min(tmp_path.rglob("log-*"))
     data = bytearray(segment.read_bytes())
     used = len(bytes(data).rstrip(b"\0"))
     data[used // 2] ^= 0xFF

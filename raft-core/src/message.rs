@@ -133,7 +133,8 @@ pub struct Hello {
     pub configuration_index: LogIndex,
     /// `HOST:PORT` at which the sender is reached; empty where it does not know.
     pub address: String,
-    /// Whether another member knows the sender by another disk, so that it must not take part as it is.
+    /// Whether another member, or its own log, knows the sender by another disk, so that it must not take
+    /// part as it is.
     pub is_wiped: bool,
 }
 

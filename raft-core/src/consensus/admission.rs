@@ -15,8 +15,9 @@
 //! change was committed without the member, so nothing that it may have forgotten can decide any more.
 //!
 //! A server need not know whoever speaks to it: its log may be behind, and the others' configuration a later
-//! one (paper §6). Whoever shows a later configuration that names them both is listened to; whoever is not in
-//! a later one than its own is told that it was removed.
+//! one (paper §6). Whoever shows a later configuration that names them both is listened to, with whatever
+//! disk, for as long as that one is the later; whoever is not in a later one than its own is told that it was
+//! removed.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -64,6 +65,8 @@ pub struct Introduced {
     pub address: String,
     /// Whether it is known by another disk than the one it shows.
     pub(super) is_another_disk: bool,
+    /// Where the configuration stands that it goes by.
+    pub(super) configuration_index: LogIndex,
 }
 
 /// Whether this server may take part.
@@ -226,12 +229,16 @@ impl Consensus {
 
     fn introduction(&self) -> Hello {
         let members = self.configuration().members().map(|(id, _)| id.clone());
+        // Its log says that another disk has taken the place of the one with which it was admitted.
+        let named = self.configuration().member(&self.id).and_then(|member| member.incarnation);
+        let is_replaced =
+            self.admission.is_admitted() && named.is_some_and(|named| named != self.incarnation);
         Hello {
             cluster_id: self.cluster_id,
             members: if self.is_waiting_to_be_added() { Vec::new() } else { members.collect() },
             configuration_index: self.configurations.index(),
             address: self.address.clone(),
-            is_wiped: matches!(self.admission.standing, Standing::Wiped { .. }),
+            is_wiped: is_replaced || matches!(self.admission.standing, Standing::Wiped { .. }),
         }
     }
 
@@ -248,10 +255,20 @@ impl Consensus {
         }
     }
 
+    /// The incarnation by which a peer takes part that introduced itself as a member of a later
+    /// configuration: where nothing else is known of it, or where it was known by another disk and that
+    /// configuration is still later than ours. Once ours is as late, ours says by which disk.
+    fn guest_incarnation(&self, peer: &NodeId, known: Option<Incarnation>) -> Option<Incarnation> {
+        let guest = self.admission.guests.get(peer)?;
+        let counts = known.is_none() || guest.configuration_index > self.configurations.index();
+        counts.then_some(guest.incarnation)
+    }
+
     /// Whether a message other than an introduction may be listened to. If not, the peer is told why.
     pub(crate) fn is_acquainted(&mut self, from: &NodeId, shown: Incarnation) -> bool {
-        let guest = || self.admission.guests.get(from).map(|guest| guest.incarnation);
-        match self.known_incarnation(from).or_else(guest) {
+        let known = self.known_incarnation(from);
+        let known = self.guest_incarnation(from, known).filter(|_| known != Some(shown)).or(known);
+        match known {
             Some(known) if known == shown || seeded::is(Bug::WipedMemberVotes) => {
                 let may_listen = self.admission.is_admitted() || self.admission.listed_by.contains(from);
                 if !may_listen {
@@ -307,9 +324,15 @@ impl Consensus {
         let differs = known.is_some_and(|known| known != shown) && !seeded::is(Bug::WipedMemberVotes);
         let member = self.configuration().member(from).cloned().unwrap_or_default();
         let (address, is_another_disk) = (hello.address.clone(), differs || hello.is_wiped);
-        let introduced = Introduced { incarnation: shown, address, is_another_disk };
+        let configuration_index = hello.configuration_index;
+        let introduced = Introduced { incarnation: shown, address, is_another_disk, configuration_index };
         self.admission.introduced.insert(from.clone(), introduced);
         if let Some(known) = known.filter(|_| differs) {
+            // Its new disk may have been put in a configuration since, which this server does not have yet.
+            let is_later = hello.configuration_index > self.configurations.index();
+            if is_later && !hello.is_wiped && self.is_guest(from, &hello) {
+                return self.stranger_introduced(from, shown, hello);
+            }
             return self.refuse(from, Unwelcome::OtherIncarnation { known, shown });
         }
         let by = match member.role {
@@ -340,11 +363,13 @@ impl Consensus {
         let (ours, theirs) = (self.configurations.index(), hello.configuration_index);
         let is_member_there = hello.members.contains(from);
         let is_later = theirs > LogIndex::ZERO && theirs >= ours && hello.cluster_id.is_some();
-        if is_later && is_member_there && hello.members.contains(&self.id) {
+        if self.is_guest(from, &hello) {
             let guests = &mut self.admission.guests;
             if guests.len() < Configuration::MAX_MEMBERS || guests.contains_key(from) {
                 let (address, is_another_disk) = (hello.address, hello.is_wiped);
-                guests.insert(from.clone(), Introduced { incarnation: shown, address, is_another_disk });
+                let guest =
+                    Introduced { incarnation: shown, address, is_another_disk, configuration_index: theirs };
+                guests.insert(from.clone(), guest);
                 self.welcome(from, shown, KnownBy::Introduction);
             }
         } else if is_later && theirs > ours && is_member_there && !self.is_waiting_to_be_added() {
@@ -353,6 +378,13 @@ impl Consensus {
             self.send(from, Message::Unwelcome(Unwelcome::Removed { index: ours }));
         }
         // Else it waits to be added, or knows that it was removed.
+    }
+
+    /// Whether a peer shows a configuration as late as ours that names it and this server.
+    fn is_guest(&self, from: &NodeId, hello: &Hello) -> bool {
+        let (ours, theirs) = (self.configurations.index(), hello.configuration_index);
+        let is_later = theirs > LogIndex::ZERO && theirs >= ours && hello.cluster_id.is_some();
+        is_later && hello.members.contains(from) && hello.members.contains(&self.id)
     }
 
     /// A peer has a later configuration, without this server.

@@ -25,6 +25,9 @@ impl World {
         }
         self.pass_until("serves its clients and agrees", |world| world.clients.are_done() && world.agrees());
         if self.operators.has_changed_members() {
+            self.pass_until("tells its operators and agrees", |world| {
+                !world.owes_operators() && world.agrees()
+            });
             self.stay_quiet();
         }
         self.history.check(self.checks.executed(), self.plan.keys);
@@ -89,14 +92,16 @@ impl World {
         )
     }
 
-    /// All members follow one leader, have applied the same and know no change to come. One whose log is
-    /// damaged stays out; a state that differs must have been found.
+    /// All members follow one leader, have applied the same and know no change to come; a leader that votes
+    /// no more is about to hand over. One whose log is damaged stays out; a state that differs must have been
+    /// found.
     fn agrees(&self) -> bool {
         let Some(leader) = self.latest_leader().and_then(|node| node.replica.as_ref()) else { return false };
         let consensus = leader.consensus();
         let (term, configuration) = (consensus.term(), consensus.configuration());
         let is_settled = consensus.configuration_index() <= consensus.commit_index()
             && !configuration.is_joint()
+            && configuration.votes(consensus.id())
             && configuration.members().all(|(_, member)| member.promotion == Promotion::No);
         if !is_settled {
             return false;

@@ -58,6 +58,12 @@ impl World {
         self.comes_in(at, Event::Administer { token, deadline, task });
     }
 
+    /// Whether a server that runs still owes an operator an answer: it may yet begin what it was asked for.
+    pub(super) fn owes_operators(&self) -> bool {
+        let lives = |(at, life): &(usize, u64)| self.nodes[*at].is_up() && self.nodes[*at].life == *life;
+        self.operators.open.values().any(lives)
+    }
+
     /// A server answers an operator.
     pub(super) fn operator_hears(&mut self, at: usize, token: Token, reply: &Reply) {
         let asked = self.operators.open.remove(&token);
