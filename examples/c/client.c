@@ -58,6 +58,14 @@ int main(void)
     TRY(raft_client_explain(client, 0, &json));
     printf("%s\n", json);
     raft_string_free(json);
+
+    TRY(raft_client_add_member(client, "node_3", "127.0.0.1:12003", true, 0));
+    TRY(raft_client_members(client, 0, &json));
+    raft_string_free(json);
+    TRY(raft_client_remove_member(client, "node_3", false, 0));
+    TRY(raft_client_promote_member(client, "node_0", 0));
+    TRY(raft_client_transfer(client, NULL, 0, &json));
+    raft_string_free(json);
     raft_client_free(client);
     return EXIT_SUCCESS;
 }

@@ -33,6 +33,8 @@ int main(void)
 
     raft_node_config *config;
     TRY(raft_node_config_new("solo", 7000, &config));
+    // Of these two the later one holds.
+    TRY(raft_node_config_set_join(config, "127.0.0.1:7001"));
     TRY(raft_node_config_set_peers(config, "solo=127.0.0.1:7000"));
     TRY(raft_node_config_set_host(config, "localhost"));
     TRY(raft_node_config_set_advertise(config, "127.0.0.1:7000"));
@@ -69,6 +71,15 @@ int main(void)
     printf("%s\n", json);
     raft_string_free(json);
     TRY(raft_node_status(node, 0, &json));
+    raft_string_free(json);
+
+    TRY(raft_node_add_member(node, "spare", "127.0.0.1:7001", true, 0));
+    TRY(raft_node_members(node, 0, &json));
+    raft_string_free(json);
+    TRY(raft_node_remove_member(node, "spare", false, 0));
+    // It votes, and it leads.
+    TRY(raft_node_promote_member(node, "solo", 0));
+    TRY(raft_node_transfer(node, "solo", 0, &json));
     raft_string_free(json);
 
     TRY(raft_node_stop(node, 0));
