@@ -328,8 +328,9 @@ impl Consensus {
         let introduced = Introduced { incarnation: shown, address, is_another_disk, configuration_index };
         self.admission.introduced.insert(from.clone(), introduced);
         if let Some(known) = known.filter(|_| differs) {
-            // Its new disk may have been put in a configuration since, which this server does not have yet.
-            let is_later = hello.configuration_index > self.configurations.index();
+            // A change may have put its disk in a configuration that this server does not have yet. The first
+            // configuration is no change and says nothing of disks.
+            let is_later = hello.configuration_index > self.configurations.index().max(LogIndex(1));
             if is_later && !hello.is_wiped && self.is_guest(from, &hello) {
                 return self.stranger_introduced(from, shown, hello);
             }
