@@ -11,7 +11,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::clients::{Clients, Kind};
-use super::event::{Action, Refused, Reply, Role, Token};
+use super::event::{Refused, Reply, Role, Token};
 use super::membership::AwaitedChange;
 use super::{Origin, Replica};
 use crate::consensus::{Change, ChangeRefused};
@@ -195,15 +195,9 @@ impl Administration {
 impl Replica {
     /// An operator's task.
     pub(super) fn administer(&mut self, token: Token, deadline: Time, task: Task) {
-        let refused = if self.stopping.is_some() || self.stopped {
-            Refused::ShuttingDown
-        } else if self.clients.is_full() {
-            Refused::Overloaded
-        } else {
-            self.clients.open(token, deadline, Kind::Parked);
-            return self.hand_task_on(token, task);
-        };
-        self.actions.push(Action::Answer { token, reply: Reply::Refused(refused) });
+        if self.takes_up(token, deadline) {
+            self.hand_task_on(token, task);
+        }
     }
 
     /// Hands a task on to whoever leads.

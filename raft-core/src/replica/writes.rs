@@ -72,15 +72,23 @@ impl Writes {
 impl Replica {
     /// A client's command.
     pub(super) fn propose(&mut self, token: Token, deadline: Time, command: Command) {
+        if self.takes_up(token, deadline) {
+            self.hand_on(token, command);
+        }
+    }
+
+    /// Takes up a request that goes to whoever leads, or answers it at once: what is refused has no effect.
+    pub(super) fn takes_up(&mut self, token: Token, deadline: Time) -> bool {
         let refused = if self.stopping.is_some() || self.stopped {
             Refused::ShuttingDown
         } else if self.clients.is_full() {
             Refused::Overloaded
         } else {
             self.clients.open(token, deadline, Kind::Parked);
-            return self.hand_on(token, command);
+            return true;
         };
         self.actions.push(super::Action::Answer { token, reply: Reply::Refused(refused) });
+        false
     }
 
     /// Hands a command on to whoever leads.
