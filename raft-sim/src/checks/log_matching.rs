@@ -50,17 +50,20 @@ impl LogMatching {
         let (known, base) = (&mut self.terms[at], log.first_index().prev());
         let mut same = known.len().min(usize::try_from(log.last_index().0).expect("fits"));
         let before = usize::try_from(base.0).expect("fits");
-        while same > before && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
+        while same > 0 && same >= before && log.term_at(LogIndex(same as u64)) != Some(known[same - 1]) {
             same -= 1;
         }
         known.truncate(same);
         if same < before {
-            *known = committed.terms(base);
+            // A snapshot has taken the place of what differs, up to its base.
+            let replaced = std::mem::replace(known, committed.terms(base));
             assert_eq!(known.len(), before, "Log Matching: {id} has a snapshot of what is not committed");
+            same = replaced.iter().zip(known.iter()).take_while(|(was, is)| was == is).count();
         }
-        let kept = LogIndex(known.len() as u64);
-        if kept < log.last_index() {
-            for entry in log.range(kept.next()..=log.last_index()) {
+        let kept = LogIndex(same as u64);
+        let checked = LogIndex(known.len() as u64);
+        if checked < log.last_index() {
+            for entry in log.range(checked.next()..=log.last_index()) {
                 let before = known.last().copied().unwrap_or_default();
                 assert!(before <= entry.term, "Log Matching: terms fall at entry {} of {id}", entry.index);
                 known.push(entry.term);

@@ -7,6 +7,7 @@
 //! log, and takes the next.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -222,6 +223,11 @@ impl Replica {
             configuration_index,
             configuration: configuration.clone(),
         };
+        // What an earlier process left of this snapshot goes first, or it would go after this one is whole.
+        let later = core::mem::take(&mut self.snapshots.later).into_iter();
+        let (left, later): (Vec<_>, Vec<_>) = later.partition(|file| file.index() <= at.index);
+        self.snapshots.later = later;
+        self.remove_aside(left.into_iter().map(SnapshotFile::file_name));
         let taking = Taking::new(at, &header);
         let file = taking.part().file_name();
         self.snapshots.taking = Some(taking);

@@ -348,6 +348,41 @@ fn a_snapshot_that_is_whole_makes_the_log_begin_later() {
     assert_eq!(found.last().index, LogIndex(120));
 }
 
+/// An earlier process left the file of the same snapshot, and the log did not say so yet.
+#[test]
+fn what_an_earlier_process_left_is_no_reason_to_remove_what_was_taken_since() {
+    use crate::message::InstallSnapshot;
+    let id = node("n2");
+    let command = |index: u64| Payload::Command(Command { session: None, data: set(index, 900) });
+    let entry = |index: u64, payload| Record::Entry(Entry { index: LogIndex(index), term: Term(1), payload });
+    let mut log: Vec<Record> = (1..=40).map(|index| entry(index, command(index))).collect();
+    log.push(entry(41, Payload::Snapshot));
+    let mut files = disk(&id, &log);
+    let whole = SnapshotFile::Whole(LogIndex(41)).file_name();
+    files.insert(whole.clone(), vec![1]);
+    let mut follower = Server::start(&id, files);
+    let heartbeat = AppendEntries {
+        term: Term(1),
+        prev_log_index: LogIndex(41),
+        prev_log_term: Term(1),
+        entries: vec![],
+        leader_commit: LogIndex(41),
+        round: Round(0),
+    };
+    follower.receives("n1", Message::AppendEntries(heartbeat));
+    let taken = |notice: &Notice| matches!(notice, Notice::SnapshotTaken { index: LogIndex(41), .. });
+    assert!(follower.notices.iter().any(taken), "{:?}", follower.notices);
+    let snapshot = snapshot_file(200, 10).0;
+    let install = InstallSnapshot { term: Term(1), round: Round(1), snapshot, sent: 0, chunk: None };
+    follower.receives("n1", Message::InstallSnapshot(install));
+    let receives = |notice: &Notice| matches!(notice, Notice::ReceivingSnapshot { .. });
+    assert!(follower.notices.iter().any(receives), "{:?}", follower.notices);
+    assert!(follower.files.contains_key(&whole), "{:?}", follower.files.keys());
+    let again = follower.restart();
+    assert_eq!(again.replica.failed(), None);
+    assert_eq!(again.replica.consensus().latest_snapshot().map(|kept| kept.index), Some(LogIndex(41)));
+}
+
 /// A recording of a server whose log begins after a snapshot.
 #[test]
 fn a_replica_is_resumed_after_a_snapshot() {
