@@ -1,6 +1,8 @@
 //! Messages that a peer might send, with numbers near those of the one who receives them: a hostile peer
 //! knows its way about.
 
+use std::time::Duration;
+
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use raft_core::consensus::Configuration;
@@ -11,10 +13,10 @@ use raft_core::message::{
     AppendEntries, AppendReply, AppendResult, ForwardOutcome, Hello, KnownBy, Message, RequestId,
     RequestVote, Round, TaskOutcome, Unwelcome, VoteRefusal, VoteReply,
 };
-use raft_core::replica::{Administered, CommandResult, Outcome, Replica, Task, TaskRefused};
+use raft_core::replica::{Administered, CommandResult, Outcome, Replica, TaskRefused};
 use raft_core::types::{Applied, ClusterId, Incarnation, LogIndex, StateHash, Term};
 
-use crate::world::{incarnation, member, stranger};
+use crate::world::{incarnation, member, task};
 
 /// Entries of one message at most.
 const MAX_ENTRIES: usize = 8;
@@ -210,9 +212,7 @@ impl Maker<'_> {
                 Message::Diverged { term: self.term(term), at: self.applied(index, hash) }
             }
             Draft::Administer { request, to } => {
-                let task =
-                    Task::Transfer { to: to.map(|to| if to % 4 == 3 { stranger() } else { member(to % 4) }) };
-                Message::Administer { request: RequestId(request), task }
+                Message::Administer { request: RequestId(request), task: task(to) }
             }
             Draft::AdministerReply { request, outcome } => {
                 let outcome = self.task_outcome(outcome);
@@ -260,9 +260,13 @@ impl Maker<'_> {
 
     fn task_outcome(&self, kind: u8) -> TaskOutcome {
         let node_id = member(kind);
-        match kind % 4 {
+        match kind % 5 {
             0 => {
                 TaskOutcome::Done(Administered::Transferred { leader: node_id, term: self.consensus.term() })
+            }
+            4 => {
+                let (index, bytes, took) = (LogIndex(kind.into()), 100, Duration::from_millis(10));
+                TaskOutcome::Done(Administered::SnapshotTaken { index, bytes, took })
             }
             1 => TaskOutcome::Refused(TaskRefused::NotTakenOver { node_id }),
             2 => TaskOutcome::NotLeader,

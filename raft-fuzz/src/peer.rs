@@ -124,7 +124,7 @@ fn take(world: &mut World, stream: &mut Stream, peer: u8, chunk: Chunk<'_>) {
         }
         Kind::Handshake => handshake(stream, data),
         Kind::End if data.first().is_some_and(|byte| byte % 2 == 0) => world.stop(),
-        Kind::End if data.first() == Some(&0xff) => world.transfer(data.get(1).copied()),
+        Kind::End if data.first() == Some(&0xff) => world.administer(data.get(1).copied()),
         Kind::End => world.fail_disk(),
         Kind::Wait | Kind::Persist | Kind::Link | Kind::Client => around(world, kind, peer, data),
     }

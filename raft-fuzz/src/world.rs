@@ -34,6 +34,17 @@ pub fn stranger() -> NodeId {
     NodeId::new("stranger").expect("a valid name")
 }
 
+/// What an operator may want: another leader (somebody, a member, or one whom nobody knows), or a snapshot.
+#[must_use]
+pub(crate) fn task(what: Option<u8>) -> Task {
+    match what.map(|what| (what % 5, what)) {
+        None => Task::Transfer { to: None },
+        Some((4, _)) => Task::Snapshot,
+        Some((3, _)) => Task::Transfer { to: Some(stranger()) },
+        Some((_, what)) => Task::Transfer { to: Some(member(what)) },
+    }
+}
+
 /// The directory by which a member is known.
 #[must_use]
 pub fn incarnation(number: u8) -> Incarnation {
@@ -118,11 +129,10 @@ impl World {
         self.step(Event::Query { token, deadline, consistency, query });
     }
 
-    /// An operator wants another leader: somebody, a member, or one whom nobody knows.
-    pub fn transfer(&mut self, to: Option<u8>) {
-        let to = to.map(|to| if to % 4 == 3 { stranger() } else { member(to % 4) });
+    /// An operator wants something.
+    pub fn administer(&mut self, what: Option<u8>) {
         let (token, deadline) = (self.token(), self.now + PATIENCE);
-        self.step(Event::Administer { token, deadline, task: Task::Transfer { to } });
+        self.step(Event::Administer { token, deadline, task: task(what) });
     }
 
     /// The node is to stop.

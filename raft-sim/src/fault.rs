@@ -108,6 +108,7 @@ faults! {
     RemoveMember = "operator.remove", one in 16, "an operator removes a member, perhaps the leader";
     ReplaceMember = "operator.replace", one in 16, "an operator replaces a member by a fresh server";
     PromoteMember = "operator.promote", one in 16, "an operator has a learner promoted";
+    TakeSnapshot = "operator.snapshot", one in 30, "an operator asks for a snapshot";
 }
 
 impl Fault {

@@ -5,14 +5,17 @@
 //! does no harm twice is handed on again; of any other the operator is told that nobody knows.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::clients::{Clients, Kind};
 use super::event::{Refused, Reply, Role, Token};
 use super::membership::AwaitedChange;
+use super::snapshots::AwaitedSnapshot;
 use super::{Origin, Replica};
 use crate::consensus::{Change, ChangeRefused};
 use crate::message::{Message, RequestId, TaskOutcome};
@@ -28,15 +31,18 @@ pub enum Task {
     },
     /// Change the members. Done once the change is committed and nothing of it is still to come.
     Change(Change),
+    /// Take a snapshot now (paper §7), on all servers, of what was acknowledged before it was asked for and
+    /// maybe more. Done once the leader's own is kept.
+    Snapshot,
 }
 
 impl Task {
-    /// Whether doing it a second time changes nothing.
+    /// Whether doing it a second time does no harm.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match self {
             Task::Transfer { to } => to.is_some(),
-            Task::Change(_) => true,
+            Task::Change(_) | Task::Snapshot => true,
         }
     }
 }
@@ -47,6 +53,7 @@ impl fmt::Display for Task {
             Task::Transfer { to: Some(to) } => write!(f, "transfer to {to}"),
             Task::Transfer { to: None } => f.write_str("transfer"),
             Task::Change(change) => write!(f, "{change}"),
+            Task::Snapshot => f.write_str("snapshot"),
         }
     }
 }
@@ -66,6 +73,15 @@ pub enum Administered {
         /// Where the configuration that says so stands in the log.
         index: LogIndex,
     },
+    /// The leader has a snapshot; the others have one of the same log index, or are about to.
+    SnapshotTaken {
+        /// The log index whose state it holds.
+        index: LogIndex,
+        /// The length of its file in bytes.
+        bytes: u64,
+        /// From its mark in the log until it was kept.
+        took: Duration,
+    },
 }
 
 impl fmt::Display for Administered {
@@ -73,6 +89,10 @@ impl fmt::Display for Administered {
         match self {
             Administered::Transferred { leader, term } => write!(f, "{leader} leads term {term}"),
             Administered::Changed { index } => write!(f, "the members are changed, at log index {index}"),
+            Administered::SnapshotTaken { index, bytes, took } => {
+                let ms = took.as_millis();
+                write!(f, "a snapshot of log index {index} was taken: {bytes} bytes, in {ms} ms")
+            }
         }
     }
 }
@@ -124,6 +144,15 @@ pub enum TaskRefused {
         /// Its term.
         term: Term,
     },
+    /// The state machine takes none.
+    #[error("the state machine takes no snapshots")]
+    NoSnapshots,
+    /// The leader's could not be written. The log is kept until one can.
+    #[error("the leader could not write a snapshot: {reason}")]
+    SnapshotFailed {
+        /// In words.
+        reason: String,
+    },
 }
 
 impl TaskRefused {
@@ -138,6 +167,8 @@ impl TaskRefused {
             TaskRefused::NotTakenOver { .. } => "not_taken_over",
             TaskRefused::AnotherLeads { .. } => "another_leads",
             TaskRefused::NotAVoter { .. } => "not_a_voter",
+            TaskRefused::NoSnapshots => "no_snapshots",
+            TaskRefused::SnapshotFailed { .. } => "snapshot_failed",
             TaskRefused::Change(why) => why.name(),
         }
     }
@@ -154,6 +185,7 @@ pub(super) struct Administration {
     pub(super) next_request: RequestId,
     pub(super) handover: Option<Handover>,
     pub(super) changes: Vec<AwaitedChange>,
+    pub(super) snapshots: Vec<AwaitedSnapshot>,
 }
 
 /// A task that is with the leader.
@@ -182,9 +214,10 @@ impl Administration {
         Administration { next_request, ..Administration::default() }
     }
 
-    /// Lets go of what waits for a leader, and whose client no longer waits for it.
+    /// Lets go of what is not begun, and whose client no longer waits for it.
     pub(super) fn forget_answered(&mut self, clients: &Clients) {
         self.parked.retain(|(token, _)| clients.is_open(*token));
+        self.snapshots.retain(|awaited| awaited.is_open(clients));
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -247,6 +280,7 @@ impl Replica {
         match task {
             Task::Transfer { to } => self.transfer(origin, to.clone()),
             Task::Change(change) => self.change_members(origin, change.clone()),
+            Task::Snapshot => self.ask_for_snapshot(origin),
         }
     }
 
@@ -336,9 +370,13 @@ impl Replica {
         self.task_ends(Origin::Client(token), outcome);
     }
 
-    /// A change is to be asked for again.
-    pub(super) fn park_change(&mut self, token: Token, task: Task) {
-        self.park_task(token, task, Kind::Uncertain);
+    /// This server does not lead any more, or leads again: whoever leads is to be asked for a task that was
+    /// begun.
+    pub(super) fn ask_again(&mut self, origin: Origin, task: Task) {
+        match origin {
+            Origin::Client(token) => self.park_task(token, task, Kind::Uncertain),
+            origin @ Origin::Peer { .. } => self.task_ends(origin, TaskOutcome::NotLeader),
+        }
     }
 
     fn park_task(&mut self, token: Token, task: Task, kind: Kind) {

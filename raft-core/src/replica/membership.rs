@@ -65,17 +65,9 @@ impl Replica {
                     awaited.push(AwaitedChange { origin, change, begun });
                 }
                 (None, _) if leads => self.change_members(origin, change),
-                _ => self.ask_again(origin, change),
+                _ => self.ask_again(origin, Task::Change(change)),
             }
         }
         self.administration.changes.append(&mut awaited);
-    }
-
-    /// This server does not lead any more, or leads again.
-    fn ask_again(&mut self, origin: Origin, change: Change) {
-        match origin {
-            Origin::Client(token) => self.park_change(token, Task::Change(change)),
-            origin @ Origin::Peer { .. } => self.task_ends(origin, TaskOutcome::NotLeader),
-        }
     }
 }

@@ -274,6 +274,7 @@ impl Replica {
             self.settle_handover();
             self.start_aside();
             self.settle_changes();
+            self.settle_snapshots();
             self.finish_reads();
             self.finish_calls();
             self.release_messages();

@@ -174,13 +174,15 @@ fn project_origin(origin: &Origin, names: Names<'_>) -> (Option<u8>, u64) {
 }
 
 fn project_administration(administration: &Administration, names: Names<'_>, mut out: &mut dyn Hasher) {
-    let Administration { parked, retry_at: _, forwarded, next_request, handover, changes } = administration;
+    let Administration { parked, retry_at: _, forwarded, next_request, handover, changes, snapshots } =
+        administration;
     parked.hash(&mut out);
     for (request, forwarded) in forwarded {
         (request, forwarded.token, names(&forwarded.to)).hash(&mut out);
     }
     next_request.hash(&mut out);
     changes.len().hash(&mut out);
+    snapshots.len().hash(&mut out);
     if let Some(Handover { term, target, waiting }) = handover {
         (term, names(target)).hash(&mut out);
         for (origin, named) in waiting {

@@ -20,6 +20,7 @@
 //! | `kill n1`, `restart n1`, with `members=n1,n2`, `address=h:1` | a process that dies; one that starts |
 //! | `put n1 x=1`, `delete n1 x`, `open n1 session=c`, `get n1 x`, `get n1 x stale` | clients |
 //! | `transfer n1`, `transfer n1 n2`, with `within=1s` | an operator asks n1 for another leader |
+//! | `snapshot n1`, with `within=1s` | an operator asks n1 for a snapshot now |
 //! | `stop n1 within=1s` | a clean stop |
 //! | `call n1 from=n2 vote term=2 last=1/1` | a documented RPC |
 //! | `call n1 from=n2 append term=2 prev=1/1 terms=2 commit=1` | the other one |
@@ -157,7 +158,7 @@ impl Story {
             "sync" | "fail" | "flip" | "crash" | "kill" | "restart" | "wipe" => self.server(&words),
             "disk" if words.plain.len() > 2 => self.server(&words),
             "put" | "delete" | "open" => self.write(line, &words),
-            "get" | "transfer" | "stop" | "call" | "forge" => self.ask(line, &words),
+            "get" | "transfer" | "snapshot" | "stop" | "call" | "forge" => self.ask(line, &words),
             "new" | "change" => self.membership(line, &words),
             _ => self.look(&words),
         }
@@ -418,12 +419,15 @@ impl Story {
                 let deadline = cluster.now + within;
                 cluster.step(&id, Event::Query { token, deadline, consistency, query });
             }
-            "transfer" => {
+            "transfer" | "snapshot" => {
                 let token = self.request(line)?;
-                let to = words.plain.get(2).map(|_| words.node(2)).transpose()?;
+                let task = match words.at(0)? {
+                    "snapshot" => Task::Snapshot,
+                    _ => Task::Transfer { to: words.plain.get(2).map(|_| words.node(2)).transpose()? },
+                };
                 let cluster = self.cluster()?;
                 let deadline = cluster.now + within;
-                cluster.step(&id, Event::Administer { token, deadline, task: Task::Transfer { to } });
+                cluster.step(&id, Event::Administer { token, deadline, task });
             }
             "stop" => {
                 let cluster = self.cluster()?;

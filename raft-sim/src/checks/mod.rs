@@ -208,6 +208,11 @@ impl Checks {
         self.leader_completeness.committed_at(index)
     }
 
+    /// Whether any server ever had a whole snapshot of this index.
+    pub(crate) fn is_snapshot_anywhere(&self, index: LogIndex) -> bool {
+        self.snapshots.is_anywhere(index)
+    }
+
     /// What is committed, from index 1.
     pub(crate) fn committed(&self) -> &[(Entry, Term)] {
         self.leader_completeness.committed()

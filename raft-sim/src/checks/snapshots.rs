@@ -62,6 +62,11 @@ impl Snapshots {
         self.on_disk[at].insert(index);
     }
 
+    /// Whether any server ever had a whole file of this index.
+    pub(crate) fn is_anywhere(&self, index: LogIndex) -> bool {
+        self.first.contains_key(&index)
+    }
+
     /// A file was removed.
     pub(crate) fn is_gone(&mut self, at: usize, index: LogIndex) {
         self.on_disk[at].remove(&index);

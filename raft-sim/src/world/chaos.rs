@@ -46,6 +46,8 @@ impl World {
                 true
             }
             F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => self.plan.spares > 0,
+            // Elsewhere memory may fail, which a snapshot would outlive.
+            F::TakeSnapshot => self.plan.snapshot_every.is_some(),
             F::StateBit => self.memory_may_fail(),
             _ => false,
         }
@@ -85,6 +87,7 @@ impl World {
             F::Stop => self.stop(somebody),
             F::StopLeader => self.stop(leader),
             F::Transfer => self.order_transfer(somebody),
+            F::TakeSnapshot => self.order_snapshot(somebody),
             F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => {
                 self.order_change(fault, somebody);
             }

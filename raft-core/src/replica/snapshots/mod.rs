@@ -3,6 +3,7 @@
 //! | file | what it answers |
 //! | --- | --- |
 //! | `taking` | when is a snapshot taken, and how is it written? |
+//! | `asked` | who asked for one now, and what is he told? |
 //! | `restoring` | how does a state come back from a snapshot? |
 //! | `sending` | how does a leader read what it sends? |
 //! | `receiving` | what does a follower do with what comes? |
@@ -12,6 +13,7 @@
 //! make the next can go on with it, with whatever server leads. A leader keeps one that it is sending longer,
 //! with the log after it, so that a follower never has to begin with another; within a bound.
 
+mod asked;
 mod receiving;
 mod restoring;
 mod sending;
@@ -32,6 +34,7 @@ use crate::log::Record;
 use crate::seeded::{self, Bug};
 use crate::types::{EntryId, NodeId};
 
+pub(super) use asked::AwaitedSnapshot;
 use receiving::Receiving;
 use restoring::OwnRestoring;
 pub(super) use taking::Frozen;

@@ -195,13 +195,20 @@ impl Replica {
         let marks = &self.snapshots.marks;
         let is_free = self.snapshots.taking.is_none() && !self.is_restoring();
         let is_put = marks.is_put(self.consensus.term(), self.last_applied);
-        if !leads || !is_free || is_put || !marks.is_due() || !self.machine.takes_snapshots() {
+        let is_due = marks.is_due() || self.is_snapshot_asked_for();
+        if !leads || !is_free || is_put || !is_due || !self.machine.takes_snapshots() {
             return;
         }
         let index = self.consensus.append_own(Payload::Snapshot);
+        let mark = EntryId { index, term: self.consensus.term() };
         let marks = &mut self.snapshots.marks;
-        marks.put = Some(EntryId { index, term: self.consensus.term() });
-        marks.is_wanted = false;
+        (marks.put, marks.is_wanted) = (Some(mark), false);
+        self.asked_for_marked(mark);
+    }
+
+    /// Whether the state that was frozen at this mark is being written.
+    pub(super) fn is_taking(&self, at: EntryId) -> bool {
+        self.snapshots.taking.as_ref().is_some_and(|taking| taking.at == at)
     }
 
     /// Whether the state is to be frozen when a mark is applied.
@@ -285,6 +292,7 @@ impl Replica {
                 (marks.bytes, marks.problem) = (bytes, None);
                 marks.taken += 1;
                 self.snapshot_whole(at);
+                self.asked_for_whole(at, bytes);
                 self.consensus.notify(Notice::SnapshotTaken { index, bytes });
             }
             Ok(_) => taking.is_busy = false,
@@ -295,6 +303,7 @@ impl Replica {
         let Some(Taking { at, .. }) = self.snapshots.taking else { return };
         let reason = alloc::format!("{error}");
         self.abandon_taking();
+        self.asked_for_failed(at, &reason);
         self.snapshots.marks.problem = Some(reason.clone());
         self.consensus.notify(Notice::SnapshotNotTaken { index: at.index, reason });
     }

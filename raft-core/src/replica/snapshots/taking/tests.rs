@@ -18,7 +18,10 @@ use crate::entry::{ClientId, Command, Payload, Sequence, SessionStep};
 use crate::hash;
 use crate::kv::{self, Query, QueryAnswer, Store};
 use crate::log::{Identity, LogOptions, Recovery, create, recover};
-use crate::replica::{Action, Event, Notice, Options, Outcome, Replica, Reply, Role, Stored, Token};
+use crate::replica::{
+    Action, Administered, Event, Notice, Options, Outcome, Replica, Reply, Role, Stored, Task, TaskRefused,
+    Token,
+};
 use crate::snapshot::Reader;
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{Incarnation, LogIndex, NodeId, Time};
@@ -39,6 +42,8 @@ struct Server {
     failures: VecDeque<Option<AsideErrorKind>>,
     notices: Vec<Notice>,
     replies: Vec<Reply>,
+    /// Snapshots that were asked for.
+    asked: u64,
 }
 
 fn name() -> NodeId {
@@ -63,11 +68,20 @@ fn carry_out(op: DiskOp, files: &mut BTreeMap<FileName, Vec<u8>>) {
 
 impl Server {
     fn new(every: SnapshotEvery) -> Server {
+        Server::fresh(every, Box::new(Store::new()))
+    }
+
+    /// One whose state machine takes no snapshots.
+    fn mute() -> Server {
+        Server::fresh(EVERY, Box::new(Mute))
+    }
+
+    fn fresh(every: SnapshotEvery, machine: Box<dyn StateMachine>) -> Server {
         let identity = Identity::new(name(), Incarnation(1));
         let (writer, ops) = create(&identity, LOG);
         let mut files = BTreeMap::new();
         ops.into_iter().for_each(|op| carry_out(op, &mut files));
-        Server::start(files, Stored::fresh(identity, writer), every, Box::new(Store::new()))
+        Server::start(files, Stored::fresh(identity, writer), every, machine)
     }
 
     fn start(
@@ -92,6 +106,7 @@ impl Server {
             failures: VecDeque::new(),
             notices: vec![],
             replies: vec![],
+            asked: 0,
         };
         // It stands once its state is back, and leads, being alone.
         while server.replica.consensus().role() != Role::Leader {
@@ -347,11 +362,7 @@ impl StateMachine for Mute {
 
 #[test]
 fn a_machine_without_snapshots_keeps_its_log() {
-    let identity = Identity::new(name(), Incarnation(1));
-    let (writer, ops) = create(&identity, LOG);
-    let mut files = BTreeMap::new();
-    ops.into_iter().for_each(|op| carry_out(op, &mut files));
-    let mut server = Server::start(files, Stored::fresh(identity, writer), EVERY, Box::new(Mute));
+    let mut server = Server::mute();
     server.write(1000);
     assert_eq!((server.taken(), server.first_index()), (vec![], 1));
     let last = server.replica.consensus().log().last_index();
@@ -379,4 +390,73 @@ fn a_large_state_is_not_written_more_often_than_it_changes() {
     });
     let (written, log) = (bytes.sum::<u64>(), 600 * 150);
     assert!(server.taken().len() > 3 && written < 2 * log, "{written} bytes for {log} of log");
+}
+
+impl Server {
+    fn ask_for_snapshot(&mut self) {
+        self.asked += 1;
+        let (token, deadline) = (Token(100 + self.asked), self.now + Duration::from_secs(9));
+        self.happens(Event::Administer { token, deadline, task: Task::Snapshot });
+    }
+
+    fn last_index(&self) -> LogIndex {
+        self.replica.consensus().log().last_index()
+    }
+}
+
+#[test]
+fn one_that_is_asked_for_is_taken_at_once() {
+    let mut server = Server::new(EVERY);
+    server.write(10);
+    server.ask_for_snapshot();
+    let index = server.last_index();
+    let file = &server.files[&SnapshotFile::Whole(index).file_name()];
+    let (bytes, took) = (file.len() as u64, Duration::ZERO);
+    let done = Administered::SnapshotTaken { index, bytes, took };
+    assert_eq!(server.replies.last(), Some(&Reply::Administered(done)));
+    assert_eq!(server.replica.snapshots().index, index);
+    let state = server.state();
+    assert_eq!(server.restart().content(), state.2);
+}
+
+/// What was acknowledged while one was written is in no snapshot before the next.
+#[test]
+fn one_that_is_being_taken_is_not_the_one_that_is_asked_for() {
+    let mut server = Server::new(EVERY);
+    server.is_held_up = true;
+    server.ask_for_snapshot();
+    let first = server.last_index();
+    server.write(10);
+    let acknowledged = server.last_index();
+    server.ask_for_snapshot();
+    server.now = server.now + Duration::from_millis(70);
+    server.happens(Event::Tick);
+    assert_eq!(server.replies.len(), 10, "neither is answered");
+    assert_eq!(server.last_index(), acknowledged, "and the second has no mark");
+    server.is_held_up = false;
+    server.happens(Event::Tick);
+    let told = server.replies[10..].iter().map(|reply| match reply {
+        Reply::Administered(Administered::SnapshotTaken { index, took, .. }) => (*index, took.as_millis()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(first, 70), (acknowledged.next(), 0)]);
+}
+
+#[test]
+fn who_asked_for_one_that_cannot_be_written_is_told_why() {
+    let mut server = Server::new(EVERY);
+    server.failures = [None, Some(AsideErrorKind::NoRoom)].into();
+    server.ask_for_snapshot();
+    let reason = TaskRefused::SnapshotFailed { reason: "as the test wants".to_string() };
+    assert_eq!(server.replies, [Reply::Declined(reason)]);
+    server.ask_for_snapshot();
+    assert!(matches!(server.replies[1], Reply::Administered(_)), "it may be asked for again");
+}
+
+#[test]
+fn a_machine_without_snapshots_declines_to_take_one() {
+    let mut server = Server::mute();
+    server.ask_for_snapshot();
+    assert_eq!(server.replies, [Reply::Declined(TaskRefused::NoSnapshots)]);
+    assert_eq!(server.last_index(), LogIndex(1));
 }
