@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::VERSION;
+use super::FORMAT_VERSION;
 use crate::hash;
 
 const MAGIC: [u8; 4] = *b"Rrec";
@@ -67,7 +67,7 @@ pub(super) fn end(out: &mut [u8], at: usize, kind: Kind) {
     let (header, payload) = out[at..].split_at_mut(HEADER);
     let length = u32::try_from(payload.len()).expect("a frame of less than 4 GiB");
     header[..4].copy_from_slice(&MAGIC);
-    (header[4], header[5]) = (VERSION, kind as u8);
+    (header[4], header[5]) = (FORMAT_VERSION, kind as u8);
     header[6..10].copy_from_slice(&length.to_le_bytes());
     let check = (hash::of_bytes(&header[..10]) as u16).to_le_bytes();
     header[10..12].copy_from_slice(&check);
@@ -91,7 +91,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
     if header[..4] != MAGIC || header[10..12] != check {
         return Found::Bad { next: at + 1 };
     }
-    if header[4] != VERSION {
+    if header[4] != FORMAT_VERSION {
         return Found::OtherVersion(header[4]);
     }
     let number = |from: usize| {

@@ -34,7 +34,7 @@ pub use replay::{ReplayError, Summary, Told, replay};
 
 /// Version of what frames hold. Also what a replica does with an event belongs to it: another version of the
 /// program may do something else, and says so.
-const VERSION: u8 = 2;
+pub const FORMAT_VERSION: u8 = 2;
 
 /// Who recorded, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

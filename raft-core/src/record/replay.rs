@@ -9,7 +9,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Found, Kind};
-use super::{Header, Mark, Piece, VERSION};
+use super::{FORMAT_VERSION, Header, Mark, Piece};
 use crate::replica::{Action, Beginning, Checkpoint, Event, Replica, ResumeError, Role};
 use crate::state_machine::StateMachine;
 use crate::story;
@@ -76,8 +76,8 @@ pub enum ReplayError {
     NotARecording,
     /// Another version of the format.
     #[error(
-        "the recording has format {found}, and this program reads format {VERSION}: replay it with the \
-         version that recorded it"
+        "the recording has format {found}, and this program reads format {FORMAT_VERSION}: replay it with \
+         the version that recorded it"
     )]
     OtherVersion {
         /// The recording's.

@@ -220,10 +220,10 @@ fn another_version_is_refused_at_once() {
     let mut newer = Vec::new();
     frame::begin(&mut newer);
     frame::end(&mut newer, 0, frame::Kind::Begin);
-    newer[4] = VERSION + 1;
+    newer[4] = FORMAT_VERSION + 1;
     let check = (crate::hash::of_bytes(&newer[..10]) as u16).to_le_bytes();
     newer[10..12].copy_from_slice(&check);
-    assert_eq!(again(&newer, None).unwrap_err(), ReplayError::OtherVersion { found: VERSION + 1 });
+    assert_eq!(again(&newer, None).unwrap_err(), ReplayError::OtherVersion { found: FORMAT_VERSION + 1 });
 }
 
 #[test]

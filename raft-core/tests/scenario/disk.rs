@@ -36,6 +36,18 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A disk that holds these files.
+    #[allow(dead_code, reason = "only the golden files begin and end with them")]
+    pub(crate) fn holding(files: BTreeMap<FileName, Vec<u8>>) -> Disk {
+        Disk { files, ..Disk::default() }
+    }
+
+    /// What is durable.
+    #[allow(dead_code, reason = "only the golden files begin and end with them")]
+    pub(crate) fn files(&self) -> &BTreeMap<FileName, Vec<u8>> {
+        &self.files
+    }
+
     pub(crate) fn submit(&mut self, batch: DiskBatch) {
         self.waiting.push_back(batch);
     }

@@ -102,7 +102,8 @@ impl Dialler {
         Ok(parts.io.into_inner())
     }
 
-    fn request(&self, address: &str) -> Result<Request<Empty<Bytes>>, String> {
+    /// What opens a stream.
+    pub(super) fn request(&self, address: &str) -> Result<Request<Empty<Bytes>>, String> {
         Request::get(PATH)
             .header(HOST, address)
             .header(CONNECTION, "Upgrade")

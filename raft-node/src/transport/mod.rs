@@ -11,6 +11,8 @@ mod dial;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod links;
 mod streams;
 

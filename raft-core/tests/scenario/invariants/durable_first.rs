@@ -78,8 +78,10 @@ impl DurableFirst {
     }
 
     pub(crate) fn acknowledged(&mut self, nodes: &BTreeMap<NodeId, Node>, entry: &Entry) {
-        let at = usize::try_from(entry.index.0).expect("fits") - 1;
-        let has = |durable: &Recovered| durable.entries.get(at) == Some(entry);
+        let has = |durable: &Recovered| {
+            // What lies before the log is in a snapshot.
+            entry.index <= durable.base.index || at(durable, entry.index) == Some(entry)
+        };
         let mut copies = BTreeSet::new();
         for node in nodes.values() {
             let had = self.durable(node).is_some_and(has) || self.wiped.get(&node.id).is_some_and(has);
@@ -113,11 +115,10 @@ impl DurableFirst {
 
     fn entries_are_durable(&mut self, node: &Node, up_to: LogIndex) {
         let Some(replica) = &node.replica else { return };
-        let durable = self.durable(node).map_or(&[][..], |durable| &durable.entries);
-        for entry in replica.consensus().log().range(LogIndex(1)..=up_to) {
-            let at = usize::try_from(entry.index.0).expect("fits") - 1;
+        let Some(durable) = self.durable(node) else { return assert_eq!(up_to, LogIndex::ZERO) };
+        for entry in replica.consensus().log().range(durable.base.index.next()..=up_to) {
             assert!(
-                durable.get(at).is_some_and(|found| found.term == entry.term),
+                at(durable, entry.index).is_some_and(|found| found.term == entry.term),
                 "{} takes entry {}/{} for durable, which it is not",
                 node.id,
                 entry.index,
@@ -125,4 +126,10 @@ impl DurableFirst {
             );
         }
     }
+}
+
+/// The entry of an index, in what a restart would find.
+fn at(durable: &Recovered, index: LogIndex) -> Option<&Entry> {
+    let place = index.0.checked_sub(durable.base.index.0 + 1)?;
+    durable.entries.get(usize::try_from(place).ok()?)
 }

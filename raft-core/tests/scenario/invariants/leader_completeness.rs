@@ -9,8 +9,8 @@ use raft_core::types::{LogIndex, NodeId, Term};
 
 #[derive(Default)]
 pub(crate) struct LeaderCompleteness {
-    /// From index 1, each with the lowest term in which a server knew that it is committed.
-    committed: Vec<(Entry, Term)>,
+    /// Each with the lowest term in which a server knew that it is committed.
+    committed: BTreeMap<LogIndex, (Entry, Term)>,
     noted: BTreeMap<NodeId, LogIndex>,
 }
 
@@ -25,20 +25,16 @@ impl LeaderCompleteness {
             return;
         }
         for entry in consensus.log().range(from..=commit_index) {
-            let at = usize::try_from(entry.index.0).expect("fits") - 1;
-            match self.committed.get_mut(at) {
-                None => self.committed.push((entry.clone(), term)),
-                Some((known, since)) => {
-                    assert_eq!(known, entry, "State Machine Safety: {id} takes another entry for committed");
-                    *since = term.min(*since);
-                }
-            }
+            let now = || (entry.clone(), term);
+            let (known, since) = self.committed.entry(entry.index).or_insert_with(now);
+            assert_eq!(known, entry, "State Machine Safety: {id} takes another entry for committed");
+            *since = term.min(*since);
         }
     }
 
     pub(crate) fn check_new_leader(&self, id: &NodeId, consensus: &Consensus) {
         let base = consensus.log().base();
-        for (entry, since) in &self.committed {
+        for (entry, since) in self.committed.values() {
             // What lies before the log is in a snapshot, which ends with an entry that is compared.
             let is_in_snapshot = entry.index < base.index;
             let has = is_in_snapshot || consensus.log().term_at(entry.index) == Some(entry.term);
@@ -53,7 +49,6 @@ impl LeaderCompleteness {
     }
 
     pub(crate) fn committed_at(&self, index: LogIndex) -> Option<&Entry> {
-        let at = usize::try_from(index.0).ok()?.checked_sub(1)?;
-        self.committed.get(at).map(|(entry, _)| entry)
+        self.committed.get(&index).map(|(entry, _)| entry)
     }
 }

@@ -25,7 +25,7 @@ mod state_machine_safety;
 use std::collections::BTreeMap;
 
 use raft_core::message::Message;
-use raft_core::replica::{CallReply, Reply};
+use raft_core::replica::{CallReply, Replica, Reply};
 use raft_core::types::NodeId;
 
 use super::cluster::Node;
@@ -85,10 +85,16 @@ impl Invariants {
     }
 
     pub(crate) fn answered(&mut self, nodes: &BTreeMap<NodeId, Node>, reply: &Reply) {
-        if let Reply::Done(outcome) = reply {
-            let entry = self.leader_completeness.committed_at(outcome.index);
-            let entry = entry.unwrap_or_else(|| panic!("{outcome:?} was acknowledged, not committed"));
-            self.durable_first.acknowledged(nodes, &entry.clone());
+        let Reply::Done(outcome) = reply else { return };
+        match self.leader_completeness.committed_at(outcome.index).cloned() {
+            Some(entry) => self.durable_first.acknowledged(nodes, &entry),
+            None => {
+                // It lay in a snapshot before anything here began.
+                let base = |replica: &Replica| replica.consensus().log().base().index;
+                let mut replicas = nodes.values().filter_map(|node| node.replica.as_ref());
+                let is_in_snapshot = replicas.any(|replica| base(replica) >= outcome.index);
+                assert!(is_in_snapshot, "{outcome:?} was acknowledged, not committed");
+            }
         }
     }
 

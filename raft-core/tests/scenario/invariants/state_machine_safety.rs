@@ -15,13 +15,24 @@ pub(crate) struct StateMachineSafety {
     executed: Vec<Executed>,
     /// Up to where that is known to be all there is.
     applied: LogIndex,
-    /// How much of its history each server has been checked for.
-    checked: BTreeMap<NodeId, usize>,
+    /// How much of it each server has executed.
+    done: BTreeMap<NodeId, Done>,
+}
+
+/// What a server has executed.
+#[derive(Default)]
+struct Done {
+    /// How often its state was made from a snapshot.
+    restored: u64,
+    /// So many commands are in that snapshot.
+    before: usize,
+    /// So many it has executed since.
+    since: usize,
 }
 
 impl StateMachineSafety {
     pub(crate) fn started(&mut self, id: &NodeId) {
-        self.checked.remove(id);
+        self.done.remove(id);
     }
 
     pub(crate) fn executed(&self) -> &[Executed] {
@@ -29,10 +40,16 @@ impl StateMachineSafety {
     }
 
     pub(crate) fn check(&mut self, node: &Node) {
-        let checked = self.checked.entry(node.id.clone()).or_default();
-        for executed in node.memory.executed_since(*checked) {
-            let id = &node.id;
-            match self.executed.get(*checked) {
+        let (id, done) = (&node.id, self.done.entry(node.id.clone()).or_default());
+        let applied = node.replica.as_ref().map_or(LogIndex::ZERO, |replica| replica.last_applied());
+        if node.memory.restored() != done.restored {
+            // Where the snapshot ends shows by what was executed next. The state hash says if it is right.
+            let next = node.memory.executed_since(0).first().map_or(applied.next(), |next| next.index);
+            let before = self.executed.partition_point(|executed| executed.index < next);
+            *done = Done { restored: node.memory.restored(), before, since: 0 };
+        }
+        for executed in node.memory.executed_since(done.since) {
+            match self.executed.get(done.before + done.since) {
                 Some(known) => {
                     assert_eq!(*known, executed, "State Machine Safety: {id} executed something else");
                 }
@@ -45,11 +62,11 @@ impl StateMachineSafety {
                     self.executed.push(executed);
                 }
             }
-            *checked += 1;
+            done.since += 1;
         }
-        let applied = node.replica.as_ref().map_or(LogIndex::ZERO, |replica| replica.last_applied());
-        let missing = self.executed.get(*checked).filter(|executed| executed.index <= applied);
-        assert!(missing.is_none(), "State Machine Safety: {} did not execute {missing:?}", node.id);
+        let count = done.before + done.since;
+        let missing = self.executed.get(count).filter(|executed| executed.index <= applied);
+        assert!(missing.is_none(), "State Machine Safety: {id} did not execute {missing:?}");
         self.applied = self.applied.max(applied);
     }
 }
