@@ -174,7 +174,7 @@ bugs! {
 }
 
 impl Bug {
-    /// Those that the simulator does not catch. The scenarios of `raft-core` do, but for the last one.
+    /// Those that the simulator does not catch. The scenarios of `raft-core` do.
     pub const NOT_SIMULATED: &[Bug] = &[Bug::RemovedHeard, Bug::RemovedStands, Bug::SnapshotKeepsConflict];
 
     /// Those that show only where members change. The scenarios of `raft-core` catch them too.
@@ -188,6 +188,14 @@ impl Bug {
         Bug::RemovedHeard,
         Bug::RemovedStands,
         Bug::ConfigurationOutlivesTruncation,
+    ];
+
+    /// Those that show where a snapshot is installed. The scenarios of `raft-core` catch them too.
+    pub const OF_INSTALLING: &[Bug] = &[
+        Bug::SnapshotLosesMembers,
+        Bug::SnapshotLosesSessions,
+        Bug::OlderSnapshotInstalled,
+        Bug::SnapshotKeepsConflict,
     ];
 }
 

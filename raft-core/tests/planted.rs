@@ -1,5 +1,5 @@
-//! The stories bite: with a bug of membership planted in the shipped code, at least one of them goes
-//! otherwise.
+//! The stories bite: with a bug of membership or of installing snapshots planted in the shipped code, at
+//! least one of them goes otherwise.
 //!
 //! `cargo test -p raft-core --features seeded-bugs --test planted`
 #![cfg(feature = "seeded-bugs")]
@@ -12,7 +12,7 @@ use std::path::Path;
 use raft_core::seeded::{self, Bug};
 use scenario::script;
 
-/// The stories about members, with their names.
+/// The stories about who takes part, members and snapshots, with their names.
 fn stories() -> Vec<(String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let files = std::fs::read_dir(directory).expect("the directory of scenarios");
@@ -20,7 +20,8 @@ fn stories() -> Vec<(String, String)> {
         .map(|entry| entry.expect("a directory entry").path())
         .filter_map(|path| {
             let name = path.file_stem()?.to_str()?.to_owned();
-            name.starts_with("members_").then(|| (name, std::fs::read_to_string(&path).expect("a scenario")))
+            let is_one = ["admission_", "members_", "snapshot_"].iter().any(|start| name.starts_with(start));
+            is_one.then(|| (name, std::fs::read_to_string(&path).expect("a scenario")))
         })
         .collect();
     stories.sort();
@@ -28,7 +29,7 @@ fn stories() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_bug_of_membership_is_caught() {
+fn every_bug_of_membership_and_of_installing_is_caught() {
     let stories = stories();
     let goes_otherwise = |(_, text): &&(String, String)| script::run(text).is_ok_and(|told| told != *text);
     let breaks = |(_, text): &&(String, String)| script::run(text).is_err();
@@ -38,7 +39,7 @@ fn every_bug_of_membership_is_caught() {
     );
     std::panic::set_hook(Box::new(|_| {}));
     let mut missed = Vec::new();
-    for &bug in Bug::OF_MEMBERSHIP {
+    for &bug in Bug::OF_MEMBERSHIP.iter().chain(Bug::OF_INSTALLING) {
         seeded::plant(Some(bug));
         let caught: Vec<&str> = stories
             .iter()

@@ -28,12 +28,13 @@
 //! | `forge n1 n2 timeout-now term=1`, `forge n2 n1 task request=1` | likewise |
 //! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
+//! | `snapshots`, `snapshots n1` | prints the latest that is kept, and where the log begins |
 //! | `compared n1` | prints what a leader knows of its followers' states |
 //! | `new`, `change`, `members` | see `members.rs` |
 //! | `votes n1` | prints who would vote for it, and who refused last time and why |
 //!
-//! Writes take `key=` or `session= number= below=`, and `within=` and `times=`. `quietly` before a command
-//! keeps its output back.
+//! A value `400KiB` is so long, `~400KiB` stays so long in a snapshot. Writes take `key=` or
+//! `session= number= below=`, and `within=` and `times=`. `quietly` before a command keeps its output back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,6 +49,7 @@ use raft_core::replica::{Call, Consistency, Event, Role, Task, Token};
 use raft_core::types::{Applied, ClusterId, HardState, LogIndex, NodeId, Term};
 
 use super::cluster::{Cluster, Happening};
+use super::dice::Dice;
 use super::disk::Unanswered;
 use super::members;
 use super::network::Packet;
@@ -131,12 +133,24 @@ fn entry_of(index: u64, term: u64, members: &[NodeId]) -> Entry {
 }
 
 fn set(key: &str, value: &str) -> Bytes {
-    let value = match value.strip_suffix("KiB").and_then(|size| size.parse::<usize>().ok()) {
-        Some(size) => Bytes::from(vec![b'1'; size << 10]),
+    let size = value.strip_suffix("KiB").and_then(|size| {
+        let is_noise = size.starts_with('~');
+        Some((is_noise, size.trim_start_matches('~').parse::<usize>().ok()? << 10))
+    });
+    let value = match size {
+        Some((false, bytes)) => Bytes::from(vec![b'1'; bytes]),
+        Some((true, bytes)) => noise(bytes),
         None => Bytes::copy_from_slice(value.as_bytes()),
     };
     let key = kv::Key::new(key).expect("a valid key");
     kv::Command::Set { key, value: kv::Value::Json(value) }.encode()
+}
+
+/// Text of which compression makes nothing less.
+fn noise(bytes: usize) -> Bytes {
+    let mut dice = Dice::new(1);
+    let mut next = || b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[dice.below(64)];
+    (0..bytes).map(|_| next()).collect()
 }
 
 impl Story {
@@ -523,6 +537,7 @@ impl Story {
                     (_, None) => format!("{id} is down"),
                     ("state", Some(replica)) => format!("{id} {}", show::state(replica)),
                     ("members", Some(replica)) => format!("{id} {}", members::of(replica)),
+                    ("snapshots", Some(replica)) => format!("{id} {}", show::snapshots(replica)),
                     ("compared", Some(replica)) => format!("{id} {}", show::compared(replica)),
                     ("votes", Some(replica)) => format!("{id} {}", show::votes(replica)),
                     ("log" | "terms", Some(replica)) => {

@@ -123,6 +123,11 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
     ),
     (
         "§6",
+        "who shows a later configuration is listened to",
+        &["members_behind", "admission_leader_known_as_learner"],
+    ),
+    (
+        "§6",
         "one change at a time, and none before the leader has committed an entry of its term",
         &["members_one_at_a_time", "members_term_not_open", "members_quorum"],
     ),
@@ -138,6 +143,24 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
     ),
     ("§4.2.2", "dissertation: a leader removes itself", &["members_leader_removed"]),
     ("§6", "a voter without its disk votes again by a change alone", &["members_wiped"]),
+    (
+        "§7",
+        "a server takes its own snapshots, and lets go of the log before them",
+        &["snapshot_mark_skipped"],
+    ),
+    (
+        "§7",
+        "a follower that lacks what the log has no more gets a snapshot, in chunks",
+        &[
+            "snapshot_install_chunks",
+            "snapshot_install_lost",
+            "snapshot_install_cut",
+            "snapshot_install_another_leader",
+        ],
+    ),
+    ("§7", "an older snapshot replaces nothing", &["snapshot_older"]),
+    ("§7", "what conflicts with a snapshot is discarded", &["snapshot_replaces_conflict"]),
+    ("§7", "a snapshot has the configuration, and the sessions", &["snapshot_members", "snapshot_sessions"]),
     ("§6.2", "dissertation: a leader that lost its majority steps down", &["election_check_quorum"]),
     (
         "§6.3",

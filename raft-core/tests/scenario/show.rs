@@ -305,6 +305,16 @@ pub(crate) fn state(replica: &Replica) -> String {
     )
 }
 
+/// The latest snapshot that is kept, and where the log begins.
+pub(crate) fn snapshots(replica: &Replica) -> String {
+    let consensus = replica.consensus();
+    let latest = consensus
+        .latest_snapshot()
+        .map_or("no snapshot".to_owned(), |latest| format!("a snapshot of {}/{}", latest.index, latest.term));
+    let (base, last) = (consensus.log().base(), consensus.log().last_index());
+    format!("has {latest}, and the log after {}/{} up to {last}", base.index, base.term)
+}
+
 /// What a leader knows of its followers' states.
 pub(crate) fn compared(replica: &Replica) -> String {
     let consensus = replica.consensus();
