@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from conftest import MakeCluster
 from raft_harness import Cluster, Unreachable, eventually
+from raft_harness.clients import KEYS, Crowd, RoamingClient, send
 from raft_harness.cluster import Node
+from raft_harness.history import History, Operation, assert_it_bites, check
 from raft_harness.http import Http
-from raft_harness.load import Load
+from raft_harness.load import Load, Outcome
 from raft_harness.ports import free_ports
 from raft_harness.process import clean_environment, server_binary
 from raft_harness.shell import raft_server
@@ -215,15 +217,29 @@ def test_a_client_outlives_the_nodes_it_was_made_with(calm_cluster: Cluster) -> 
     assert calm_cluster[0].http.get_key("k").ok()["value"] == "after"
 
 
+def read_all(cluster: Cluster, history: History) -> None:
+    """Reads every key of the history through every node."""
+    for node in cluster:
+        for key in KEYS:
+            operation = history.begin(Operation(f"end-{node.node_id}", "get", key))
+            history.end(operation, send(node.http, operation, 5000))
+            assert operation.outcome is Outcome.ACKED, operation
+
+
 @pytest.mark.deadline(300)
-def test_every_machine_is_replaced_under_load(make_cluster: MakeCluster) -> None:
-    """3 → 5 → 3: all original members are gone at the end, and nothing that was acknowledged is."""
+def test_every_machine_is_replaced_under_load(
+    make_cluster: MakeCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """3 → 5 → 3: all original members are gone at the end, and nothing that was acknowledged is. What clients
+    saw all the while is linearizable."""
     cluster = make_cluster().start()
     cluster.wait_for_leader()
     original = list(cluster.nodes)
     gaps = Gaps(cluster)
     dice = random.Random(7)
-    with Load(cluster.nodes) as load, gaps:
+    history, file = History(), tmp_path / "history.jsonl"
+    clients = Crowd([RoamingClient(f"roaming-{n}", cluster, history, 7) for n in range(6)])
+    with Load(cluster.nodes) as load, gaps, clients:
         load.wait_for_progress(30)
         for number in (3, 4):
             node = newcomer(cluster, f"node_{number}")
@@ -245,8 +261,17 @@ def test_every_machine_is_replaced_under_load(make_cluster: MakeCluster) -> None
     assert not set(original) & set(cluster.nodes)
     for member in cluster:
         wait_for_roles(member, voters(*(each.node_id for each in cluster)))
-    print(f"the longest time without an acknowledged write was {gaps.longest * 1000:.0f} ms")
-    print(load.assert_nothing_lost(cluster.assert_stores_equal()))
+    read_all(cluster, history)
+    history.write(file)
+    verdict = check(file)
+    store = {key: value for key, value in cluster.assert_stores_equal().items() if key not in KEYS}
+    tally = load.assert_nothing_lost(store)
+    with capsys.disabled():
+        print(f"\nthe longest time without an acknowledged write was {gaps.longest * 1000:.0f} ms; {tally}")
+        print(f"history of {len(history.operations):,} operations: {verdict.stdout.strip()[-1000:]}")
+    assert verdict.returncode == 0, f"{file}: {verdict.stdout[-5000:]}{verdict.stderr}"
+    assert len(history.acked_writes) > 100, "too little was acknowledged to say anything"
+    assert_it_bites(history, tmp_path / "tampered.jsonl")
 
 
 def voting(cluster: Cluster, node: Node) -> bool:

@@ -87,3 +87,27 @@ def check(path: Path, timeout: float = 300) -> "subprocess.CompletedProcess[str]
     """Runs the checker over a file: exit code 0 where the history can be right, 1 where it cannot."""
     command: Iterable[str | Path] = [sim_binary(), "--history", path]
     return subprocess.run([*command], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def with_a_stale_read(history: History) -> History:
+    """The same, but for the last read, which finds what the first write of its key wrote."""
+    tampered = History()
+    tampered.operations = list(history.operations)
+    read = tampered.operations.pop()
+    first = next(
+        op
+        for op in history.operations
+        if (op.kind, op.key, op.outcome) == ("set", read.key, Outcome.ACKED) and op.value != read.value
+    )
+    stale = Operation(read.client, "get", read.key, first.value, None, read.begin, read.end, read.outcome)
+    tampered.operations.append(stale)
+    return tampered
+
+
+def assert_it_bites(history: History, path: Path) -> None:
+    """The checker does not take everything: with a read in the end that is stale, it is not this history."""
+    tampered = with_a_stale_read(history)
+    tampered.write(path)
+    verdict, key = check(path), tampered.operations[-1].key
+    assert verdict.returncode == 1, "the checker takes anything"
+    assert f'Linearizability: no order explains what was seen of "{key}"' in verdict.stdout, verdict.stdout
