@@ -464,6 +464,10 @@ impl Consensus {
             Unwelcome::OtherIncarnation { known, shown } if *shown == self.incarnation => Some(*known),
             _ => None,
         };
+        if known.is_some() {
+            // What an earlier process had said of its disk may have arrived last.
+            self.introduce_again(from);
+        }
         match (known, &self.admission.standing) {
             (Some(known), Standing::Waiting { .. }) => {
                 self.admission.refusals.insert(from.clone(), Refusal::There(reason));

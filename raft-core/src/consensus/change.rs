@@ -252,6 +252,12 @@ impl Change {
                 _ => Ok(Some(from.removing(id))),
             },
             Change::Replace { old, new, address } => {
+                let has_its_place =
+                    |found: &Member| found.role == MemberRole::Voter && found.address == *address;
+                let is_leaving = |found: &Member| found.role == MemberRole::Leaving;
+                if from.member(new).is_some_and(has_its_place) && from.member(old).is_none_or(is_leaving) {
+                    return Ok(None);
+                }
                 let leaves = member(old)?;
                 if leaves.role != MemberRole::Voter {
                     return Err(ChangeRefused::NotAVoter { id: old.clone() });
@@ -272,12 +278,19 @@ impl Member {
     fn is_coming_to(&self, promotion: &Promotion) -> bool {
         match promotion {
             Promotion::No => self.role == MemberRole::Learner && self.promotion == Promotion::No,
-            _ => self.role == MemberRole::Voter || self.promotion == *promotion,
+            // In whose place it votes was for others to say.
+            Promotion::Voter => self.role == MemberRole::Voter || self.promotion != Promotion::No,
+            Promotion::InPlaceOf(_) => self.promotion == *promotion,
         }
+    }
+
+    /// Whether it was added so that it may take somebody's place.
+    fn is_prepared(&self) -> bool {
+        self.role == MemberRole::Learner && self.promotion == Promotion::No
     }
 }
 
-/// Adds a learner. Asked for a second time, it is there already.
+/// Adds a learner, or has one that was prepared take its place. Asked for a second time, it is there already.
 fn add(
     from: &Configuration,
     id: &NodeId,
@@ -288,8 +301,12 @@ fn add(
     check_address(address)?;
     let member =
         Member { address: address.into(), role: MemberRole::Learner, incarnation: None, priority, promotion };
+    let takes_a_place = matches!(member.promotion, Promotion::InPlaceOf(_));
     match from.member(id) {
         Some(found) if found.address == address && found.is_coming_to(&member.promotion) => Ok(None),
+        Some(found) if found.address == address && found.is_prepared() && takes_a_place => {
+            Ok(Some(from.with(id, Member { incarnation: found.incarnation, ..member })))
+        }
         Some(_) => Err(ChangeRefused::AlreadyMember { id: id.clone() }),
         None if from.members().len() >= Configuration::MAX_MEMBERS => {
             Err(ChangeRefused::TooManyMembers { most: Configuration::MAX_MEMBERS })
