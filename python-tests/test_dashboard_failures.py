@@ -9,6 +9,8 @@ from raft_harness import Cluster, eventually
 from raft_harness.browser import Alone, Dashboard, Moment
 from raft_harness.browser_fixtures import MakeAlone, OpenDashboard
 from raft_harness.cluster import Node
+from raft_harness.ports import free_ports
+from test_members import Joining
 
 SOON = 0.5
 SERVERS = ["node", "alone"]
@@ -256,3 +258,48 @@ def test_a_paused_node_is_said_to_be_silent_and_left(
     paused.resume()
     watcher.wait_level("ok")
     eventually(lambda: card.locator(".lag").inner_text() == "In step with the leader", "it has caught up")
+
+
+def test_it_shows_who_joins_and_who_leaves(
+    calm_cluster: Cluster, served_by: str, make_alone: MakeAlone, open_dashboard: OpenDashboard
+) -> None:
+    leader = calm_cluster.wait_for_leader()
+    stays, leaves = calm_cluster.others(leader)
+    dashboard = open_dashboard(serve(served_by, stays, make_alone)).wait_level("ok")
+    dashboard.wait_text("#health-note", "A majority is 2, so one may be lost.")
+
+    # Nobody is there yet: it is a member that is down, and none that is missed.
+    node = Joining(calm_cluster, "node_3", free_ports(1)[0])
+    learner = {"node_id": "node_3", "address": node.address, "learner": True}
+    leader.http.post("/api/members", learner).ok()
+    dashboard.wait_text("#sentence", f"{leader.node_id} leads, 3 of 4 members are up")
+    dashboard.wait_text("#health-note", "node_3 is down. 1 more may be lost.")
+    node.start()
+    calm_cluster.nodes.append(node)
+    dashboard.wait_text("#sentence", f"All 4 members are up, {leader.node_id} leads")
+    dashboard.wait_text("#health-note", "3 of them vote. A majority is 2, so one may be lost.")
+    assert dashboard.card("node_3").locator(".state").inner_text() == "Learner"
+    assert dashboard.card("node_3").locator("use").get_attribute("href") == "#shape-learner"
+    dashboard.screenshot(f"learner-{served_by}")
+
+    leader.http.post("/api/members", {"node_id": "node_3", "promote": True}).ok()
+    dashboard.wait_text("#health-note", "A majority is 3, so one may be lost.")
+    eventually(
+        lambda: dashboard.card("node_3").locator(".state").inner_text() == "Follower", "it is a follower"
+    )
+    leader.http.request("DELETE", f"/api/members/{leaves.node_id}").ok()
+    dashboard.wait_text("#sentence", f"All 3 members are up, {leader.node_id} leads")
+    if served_by == "alone":
+        # It was told to look there, and somebody is there.
+        note = dashboard.card(leaves.node_id).locator(".card-note")
+        eventually(lambda: note.inner_text().startswith("It is no member of the cluster."), "its card")
+    assert leaves.stop() == 0
+    eventually(lambda: dashboard.card(leaves.node_id).count() == 0, "nothing is shown of it")
+    assert dashboard.text("#health-note") == "A majority is 2, so one may be lost."
+    told = dashboard.text("#history")
+    for event in [
+        "node_3 was added, as a learner",
+        "node_3 votes now",
+        f"{leaves.node_id} is no member any more",
+    ]:
+        assert told.count(event) == 1, told

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::frame::{self, Reach, View};
-use super::watching::{EVERY, Source, Targets};
+use super::watching::{EVERY, Source, Targets, Told};
 use crate::http::problem::{Code, Problem};
 use crate::node::Members;
 
@@ -78,21 +78,26 @@ impl Feed {
     }
 
     async fn poll(self: Arc<Feed>) {
+        let (mut views, mut told) = (Vec::new(), Vec::new());
         loop {
-            let (targets, members) = (self.source.targets(), self.source.members());
-            if self.poll_those(&Arc::new(targets), members).await {
-                return;
-            }
+            let members = self.source.members();
+            let targets = Arc::new(self.source.targets(&told));
+            let Some(last) = self.poll_those(&targets, members, views, &told).await else { return };
+            told = self.source.told(&last).unwrap_or(told);
+            views = last;
         }
     }
 
-    /// Asks those; returns whether nobody looks any more, and not that the members are others.
+    /// Asks those, of whom this was seen before. Returns what was seen last once the members are others; none
+    /// when nobody looks any more.
     async fn poll_those(
         self: &Arc<Feed>,
         targets: &Arc<Targets>,
         members: Option<watch::Receiver<Members>>,
-    ) -> bool {
-        let views = targets.all.iter().map(|target| target.unseen()).collect();
+        before: Vec<View>,
+        told: &[Told],
+    ) -> Option<Vec<View>> {
+        let views = targets.all.iter().map(|target| target.seen_before(&before)).collect();
         let board = Arc::new(Board { views: Mutex::new(views), news: Notify::new() });
         let mut asking = JoinSet::new();
         for position in 0..targets.all.len() {
@@ -105,12 +110,13 @@ impl Feed {
                 () = sleep(BEAT) => {}
             }
             if self.nobody_looks() {
-                return true;
-            }
-            if members.as_ref().is_some_and(|members| members.has_changed().unwrap_or(false)) {
-                return false;
+                return None;
             }
             let views = board.views.lock().clone();
+            let are_others = members.as_ref().is_some_and(|members| members.has_changed().unwrap_or(false));
+            if are_others || self.source.told(&views).is_some_and(|now| now != told) {
+                return Some(views);
+            }
             let incomplete = views.iter().any(|view| view.reach == Reach::Unknown);
             if incomplete && start.elapsed() < FIRST {
                 continue;

@@ -58,7 +58,7 @@ impl View {
         let essence = |view: &View| {
             let status = view.status.as_ref();
             let role = status.map(|s| (s.state.clone(), s.term, s.leader_id.clone(), s.failed.is_some()));
-            (view.reach, role)
+            (view.reach, role, status.map(|s| s.members.clone()))
         };
         essence(self) != essence(before)
     }
@@ -137,5 +137,9 @@ mod tests {
         assert!(after.is_news(&before));
         after = View { reach: Reach::Down, ..before.clone() };
         assert!(after.is_news(&before));
+        let members = vec![crate::client::Member { role: "learner".into(), ..Default::default() }];
+        after = before.clone();
+        after.status = Some(Status { members, ..Status::default() });
+        assert!(after.is_news(&before), "who belongs to the cluster");
     }
 }

@@ -48,18 +48,42 @@ pub(crate) struct Targets {
 pub(crate) enum Source {
     /// A node: the members of its cluster, as they are at the time.
     Node(Node),
-    /// The nodes at these addresses, whoever they are.
+    /// The nodes at these addresses, whoever they are, and whoever they say belongs to their cluster.
     Addresses(Vec<String>),
 }
 
+/// A member of which the others told.
+pub(crate) type Told = (String, String);
+
 impl Source {
-    /// Those who are to be asked now.
-    pub(crate) fn targets(&self) -> Targets {
+    /// Those who are to be asked now. `told` are members that were not given and became known.
+    pub(crate) fn targets(&self, told: &[Told]) -> Targets {
         match self {
             Source::Node(node) => of_node(node),
-            // They were read once already.
-            Source::Addresses(addresses) => of_addresses(addresses).unwrap_or_default(),
+            Source::Addresses(addresses) => {
+                // They were read once already.
+                let mut targets = of_addresses(addresses).unwrap_or_default();
+                let target = |(id, address): &Told| {
+                    Some(Target { node_id: Some(id.clone()), way: Way::Other(Probe::new(address).ok()?) })
+                };
+                targets.all.extend(told.iter().filter_map(target));
+                targets
+            }
         }
+    }
+
+    /// The members of the cluster that are none of the nodes that were given; none where nobody says who the
+    /// members are, or a node's own list says it.
+    pub(crate) fn told(&self, views: &[View]) -> Option<Vec<Told>> {
+        let Source::Addresses(addresses) = self else { return None };
+        let given = &views[..addresses.len().min(views.len())];
+        let up = views.iter().filter(|view| view.reach == Reach::Up).filter_map(|view| view.status.as_ref());
+        let latest = up.max_by_key(|status| (status.state == "leader", status.term))?;
+        let is_given = |id: &str, address: &str| {
+            given.iter().any(|view| view.node_id.as_deref() == Some(id) || view.address == address)
+        };
+        let others = latest.members.iter().filter(|member| !is_given(&member.node_id, &member.address));
+        Some(others.map(|member| (member.node_id.clone(), member.address.clone())).collect())
     }
 
     /// The members, to see when they are others.
@@ -98,12 +122,13 @@ pub(crate) fn of_addresses(addresses: &[String]) -> Result<Targets, ClientError>
 
 impl Target {
     /// What is known of it before it is asked.
-    pub(crate) fn unseen(&self) -> View {
+    pub(crate) fn seen_before(&self, views: &[View]) -> View {
         let address = match &self.way {
             Way::Own { address, .. } => address,
             Way::Other(probe) => probe.address(),
         };
-        View::new(self.node_id.clone(), address)
+        let known = views.iter().find(|view| view.address == *address);
+        known.cloned().unwrap_or_else(|| View::new(self.node_id.clone(), address))
     }
 
     /// Asks it once, and brings what is known of it up to date.
@@ -185,9 +210,36 @@ fn as_others_read_it<T: DeserializeOwned>(report: &impl Serialize) -> Result<T, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Member;
 
     fn status(state: &str, leader: Option<&str>, term: u64) -> Status {
         Status { state: state.into(), leader_id: leader.map(Into::into), term, ..Status::default() }
+    }
+
+    #[test]
+    fn whoever_belongs_to_the_cluster_is_asked_too() {
+        let source = Source::Addresses(vec!["localhost:1".into(), "h:2".into()]);
+        let mut views = [View::new(None, "localhost:1"), View::new(None, "h:2")];
+        assert_eq!(source.told(&views), None, "nobody has said anything");
+        let member = |id: &str, address: &str| Member {
+            node_id: id.into(),
+            address: address.into(),
+            ..Member::default()
+        };
+        let members = vec![member("a", "127.0.0.1:1"), member("b", "h:2"), member("c", "h:3")];
+        views[0].reach = Reach::Up;
+        views[0].node_id = Some("a".into());
+        views[0].status = Some(Status { members, ..status("follower", None, 2) });
+        let told = source.told(&views).expect("it says who the members are");
+        assert_eq!(told, [("c".to_owned(), "h:3".to_owned())]);
+        let targets = source.targets(&told);
+        let addresses: Vec<String> =
+            targets.all.iter().map(|target| target.seen_before(&views).address).collect();
+        assert_eq!(addresses, ["localhost:1", "h:2", "h:3"]);
+        // Whoever leads knows best; of those who do not, whoever is in the latest term.
+        views[1].reach = Reach::Up;
+        views[1].status = Some(Status { members: vec![member("b", "h:2")], ..status("leader", None, 1) });
+        assert_eq!(source.told(&views), Some(vec![]));
     }
 
     #[test]

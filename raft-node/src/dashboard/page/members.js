@@ -8,6 +8,12 @@ const OLD_MS = 1000;
 /** A follower that the leader has not heard for longer than this is late: heartbeats come far more often. */
 const LATE_MS = 500;
 
+/** What is to be known of a member that is not simply a voter; of a learner its state says it. */
+const ROLE_NOTES = {
+  leaving: "It leaves the cluster: it votes until the change is done.",
+  none: "It is no member of the cluster.",
+};
+
 const FACTS = [
   ["Term", (status) => number(status.term)],
   ["Log length", (status) => number(status.log_length)],
@@ -66,6 +72,7 @@ class Card {
     }
     // A leader that has not heard of a member does not know how far its log is.
     if (lag.contact === null) return { behind: true, says: "The leader has not heard of it" };
+    if (lag.gets === "snapshot") return { behind: true, says: "Gets a snapshot from the leader" };
     const says = lag.behind === 0 ? "In step with the leader" : `${plural(lag.behind, "entry", "entries")} behind the leader`;
     const late = lag.contact > LATE_MS ? `, last heard ${duration(lag.contact)} ago` : "";
     return { behind: lag.behind > 0, says: says + late };
@@ -73,6 +80,7 @@ class Card {
 
   #note(member, now, old) {
     const said = [];
+    if (member.role in ROLE_NOTES) said.push(ROLE_NOTES[member.role]);
     if (member.state === "failed") said.push(member.status.failed);
     else if (member.reach !== "up" && member.error !== null) said.push(sentence(member.error));
     if (old) said.push(`What is shown is ${age(now - member.heardAt)} old.`);

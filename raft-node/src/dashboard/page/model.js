@@ -42,21 +42,35 @@ export function without(model, id, error) {
   return complete({ servedBy: model.servedBy, members });
 }
 
-function complete({ servedBy, members }) {
-  const up = members.filter(well);
+function complete({ servedBy, members: seen }) {
+  const up = seen.filter(well);
   const newest = up.reduce((best, member) => (best === null || member.status.term > best.status.term ? member : best), null);
-  const total = Math.max(members.length, newest?.status.members.length ?? 0);
   const leader = up
     .filter((member) => member.state === "leader")
     .reduce((best, member) => (best === null || member.status.term > best.status.term ? member : best), null);
   const reference = leader ?? newest;
+  const known = (reference ?? seen.find((member) => member.status !== null))?.status.members ?? [];
+  const areRolesKnown = known.length > 0;
+  const members = seen
+    .map((member) => {
+      const listed = known.find(({ node_id, address }) => node_id === member.id || address === member.address);
+      const role = areRolesKnown ? (listed?.role ?? "none") : null;
+      return { ...member, id: member.node_id ?? listed?.node_id ?? member.id, role };
+    })
+    // Where a member was, nobody need be.
+    .filter((member) => member.role !== "none" || member.reach === "up");
+  const belong = members.filter((member) => member.role !== "none");
+  const voters = areRolesKnown ? known.filter(({ role }) => role === "voter").length : members.length;
   const model = {
     servedBy,
     members,
-    up: up.length,
-    total,
-    majority: Math.floor(total / 2) + 1,
-    leader,
+    areRolesKnown,
+    up: belong.filter(well).length,
+    total: areRolesKnown ? known.length : members.length,
+    voters,
+    votersUp: belong.filter((member) => well(member) && (member.role ?? "voter") === "voter").length,
+    majority: Math.floor(voters / 2) + 1,
+    leader: leader === null ? null : members.find((member) => member.address === leader.address),
     term: up.length === 0 ? null : Math.max(...up.map((member) => member.status.term)),
     commit: up.length === 0 ? null : Math.max(...up.map((member) => member.status.commit_index)),
     keys: reference?.status.keys ?? null,
@@ -85,34 +99,35 @@ function missing(members) {
     .join(" ");
 }
 
-/** How the cluster does. */
+/** How the cluster does. A majority is one of those that vote. */
 function judge(model) {
-  const { up, total, majority, leader, members } = model;
+  const { up, total, voters, votersUp, majority, leader, members } = model;
   if (members.every((member) => member.reach === "unknown")) {
     return { level: "unknown", sentence: "Asking the members how they are", note: "" };
   }
-  const gone = missing(members);
+  const gone = missing(members.filter((member) => member.role !== "none"));
   if (up === 0) {
     return { level: "down", sentence: "No member answers", note: `${gone} Nothing can be read or written.` };
   }
-  if (up < majority) {
-    const note = `${gone} ${up} of ${total} ${up === 1 ? "is" : "are"} up, and ${majority} are needed: nothing can be written, and what is read may be old.`;
+  if (votersUp < majority) {
+    const who = voters === total ? `${up} of ${total}` : `${votersUp} of ${voters} that vote`;
+    const note = `${gone} ${who} ${votersUp === 1 ? "is" : "are"} up, and ${majority} are needed: nothing can be written, and what is read may be old.`;
     return { level: "down", sentence: "There is no majority", note };
   }
   if (leader === null) {
     return { level: "electing", sentence: "No leader yet: an election is under way", note: gone };
   }
+  const spare = votersUp - majority;
+  const vote = voters === total ? "" : `${voters} of them ${voters === 1 ? "votes" : "vote"}. `;
   if (up < total) {
-    const spare = up - majority;
     const bears = spare === 0 ? "One more loss would stop all writes." : `${spare} more may be lost.`;
     return { level: "degraded", sentence: `${leader.id} leads, ${up} of ${total} members are up`, note: `${gone} ${bears}` };
   }
   if (total === 1) {
     return { level: "ok", sentence: `${leader.id} is up, and alone`, note: "A cluster of one bears no loss." };
   }
-  const spare = up - majority;
   const bears = spare === 0 ? "none may be lost" : spare === 1 ? "one may be lost" : `${spare} may be lost`;
-  return { level: "ok", sentence: `All ${total} members are up, ${leader.id} leads`, note: `A majority is ${majority}, so ${bears}.` };
+  return { level: "ok", sentence: `All ${total} members are up, ${leader.id} leads`, note: `${vote}A majority is ${majority}, so ${bears}.` };
 }
 
 /** How a member follows, as the leader sees it; null where nobody can say. */
@@ -123,6 +138,6 @@ export function lagOf(model, member) {
   return {
     behind: Math.max(0, leader.status.last_log_index - peer.match_index),
     contact: peer.last_contact_ms,
-    probing: peer.state === "probe",
+    gets: peer.state,
   };
 }
