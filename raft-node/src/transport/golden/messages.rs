@@ -1,7 +1,5 @@
 //! Messages of each kind, with each thing that one can carry.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use raft_core::consensus::{Change, ChangeRefused};
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
