@@ -41,6 +41,7 @@ def shown_after(dashboard: Dashboard, since: float, what: str, shows: Callable[[
     return took
 
 
+@pytest.mark.alone
 def test_it_tells_within_500_ms_that_the_leader_was_killed(
     cluster: Cluster, served_by: str, make_alone: MakeAlone, open_dashboard: OpenDashboard
 ) -> None:
@@ -86,6 +87,7 @@ def test_it_tells_within_500_ms_that_the_leader_was_killed(
     assert f"{leader.node_id} is back" in dashboard.text("#history")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("role", ["follower", "leader"])
 def test_it_goes_on_with_another_node_within_500_ms(
     cluster: Cluster, open_dashboard: OpenDashboard, role: str

@@ -4,6 +4,7 @@ import statistics
 import threading
 import time
 
+import pytest
 from raft_harness import Cluster, Http, Node, Unreachable, eventually
 from raft_harness.shell_clients import ShellWriters
 
@@ -62,6 +63,7 @@ class _Prober(threading.Thread):
         return max(later - earlier for earlier, later in zip([before, *times], times, strict=False))
 
 
+@pytest.mark.alone
 def test_leadership_is_handed_over_without_a_gap_to_speak_of(cluster: Cluster) -> None:
     """How long no write is acknowledged when the leader is stopped, as seen through a node that stays."""
     gaps = []

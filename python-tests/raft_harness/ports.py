@@ -9,7 +9,15 @@ import socket
 # free again; above the documented cluster's 12000 to 12002, where somebody may be trying the quick start.
 FIRST, LAST = 20_000, 31_999
 
-_candidates = itertools.cycle(random.Random(os.getpid()).sample(range(FIRST, LAST + 1), LAST - FIRST + 1))
+
+def _share() -> range:
+    """Those that this process may take: of several of pytest-xdist each has its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    size = (LAST - FIRST + 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(FIRST + worker * size, FIRST + (worker + 1) * size)
+
+
+_candidates = itertools.cycle(random.Random(os.getpid()).sample(_share(), len(_share())))
 
 
 def free_ports(count: int) -> list[int]:
