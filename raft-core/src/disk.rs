@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use aside::{AsideError, AsideErrorKind, AsideOp, AsideOutcome, AsideSeq};
-pub use snapshot_file::SnapshotFile;
+pub use snapshot_file::{SnapshotFile, Unrecorded};
 
 /// A file of the data directory, without its folder: `identity`, `log-00000000000000000001`.
 pub type FileName = String;
@@ -96,6 +96,14 @@ pub trait ReadDisk {
     /// # Errors
     /// When it cannot be read, or is not there.
     fn read(&self, file: &str) -> Result<Bytes, ReadError>;
+
+    /// The first so many bytes of a file, or all of a shorter one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not there.
+    fn read_start(&self, file: &str, length: usize) -> Result<Bytes, ReadError> {
+        self.read(file).map(|mut content| content.split_to(length.min(content.len())))
+    }
 }
 
 /// A directory in memory: file names and what the files hold.

@@ -301,7 +301,7 @@ pub struct InstallSnapshot {
     /// The last entry that the snapshot holds.
     pub snapshot: EntryId,
     /// Up to here, in bytes, chunks were sent over this stream: the follower tells by it whether one was
-    /// lost.
+    /// lost. Zero where the leader does not know yet how much there is.
     pub sent: u64,
     /// A part of the file; none in a heartbeat, nor where the leader asks how much there is.
     pub chunk: Option<SnapshotChunk>,
@@ -340,9 +340,10 @@ pub struct InstallReply {
 pub enum Received {
     /// It does not know yet: it reads what it had received before it was started.
     Unknown,
-    /// So many bytes are durable, and nothing is missing.
+    /// So many bytes are durable, and nothing is missing. To a leader that asks how much there is: so many
+    /// are here, durable or not.
     UpTo(u64),
-    /// So many bytes are durable, and the next is not the one that came: the leader has to go on from there.
+    /// So many bytes are here, and the next is not the one that came: the leader has to go on from there.
     From(u64),
     /// What came is not what a leader wrote, or could not be kept. It may be sent again from the start,
     /// later.

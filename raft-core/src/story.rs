@@ -84,6 +84,9 @@ pub fn notice(notice: &Notice) -> String {
         Notice::SnapshotTaken { index, bytes } => format!("has a snapshot of {index}, {bytes} bytes"),
         Notice::SnapshotNotTaken { index, reason } => format!("gives up a snapshot of {index}: {reason}"),
         Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
+        Notice::SendingSnapshot { to, index, bytes } => {
+            format!("sends {to} the snapshot {index}, from byte {bytes} on")
+        }
         Notice::ReceivingSnapshot { from, index, bytes } => {
             format!("receives the snapshot {index} from {from}, from byte {bytes} on")
         }

@@ -104,8 +104,9 @@ impl Consensus {
                 progress.needs_snapshot(snapshot);
                 progress.heartbeat_due = now;
             }
-            if let Some(Installing { snapshot, next: sent, .. }) = progress.installing().cloned() {
+            if let Some(Installing { snapshot, next, is_located, .. }) = progress.installing().cloned() {
                 if progress.heartbeat_due <= now {
+                    let sent = if is_located { next } else { 0 };
                     let install = InstallSnapshot { term, round, snapshot, sent, chunk: None };
                     self.outbox.push((peer.clone(), Message::InstallSnapshot(install)));
                     progress.heartbeat_due = now + self.timing.heartbeat_interval;

@@ -150,6 +150,8 @@ pub struct Consensus {
     pub(crate) log: EntryLog,
     /// The snapshots that this server keeps, the oldest first: the log goes on from each.
     pub(crate) snapshots: VecDeque<EntryId>,
+    /// The one that it is taking, or has taken, and that is not kept yet.
+    pub(crate) next_snapshot: Option<EntryId>,
     pub(crate) commit_index: LogIndex,
     /// What the replica has applied: a follower reports it to its leader.
     pub(crate) applied: Applied,
@@ -208,6 +210,7 @@ impl Consensus {
             hard_state_changed: false,
             log: start.log,
             snapshots: start.snapshots,
+            next_snapshot: None,
             commit_index: start.commit_index,
             applied: Applied::default(),
             cluster_id: start.cluster_id,

@@ -48,6 +48,7 @@ impl Consensus {
             hard_state_changed,
             log,
             snapshots,
+            next_snapshot,
             commit_index,
             applied: _,
             cluster_id,
@@ -68,7 +69,7 @@ impl Consensus {
         for entry in log.range(log.first_index()..=log.last_index()) {
             project_entry(entry, out);
         }
-        (log.base(), snapshots).hash(&mut out);
+        (log.base(), snapshots, next_snapshot).hash(&mut out);
         (log.last_index(), log.written(), log.durable(), commit_index).hash(&mut out);
         cluster_id.is_some().hash(&mut out);
         match role {

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Round;
+use crate::message::{Received, Round};
 use crate::types::{EntryId, LogIndex, Time};
 
 /// One follower's progress. `match_index < next_index` always.
@@ -25,6 +25,8 @@ pub struct Progress {
     pub round: Round,
     /// When an empty or repeated AppendEntries is next due.
     pub heartbeat_due: Time,
+    /// Snapshots that the leader has taken since this follower last got further, in its log or with one.
+    pub idle_snapshots: u32,
 }
 
 /// How a follower is fed.
@@ -142,6 +144,7 @@ impl Progress {
             answered: false,
             round: Round::default(),
             heartbeat_due: now,
+            idle_snapshots: 0,
         }
     }
 
@@ -181,6 +184,24 @@ impl Progress {
         }
     }
 
+    /// The follower says what it has of the snapshot on its way to it.
+    pub fn received(&mut self, received: Received, pause_until: Time) {
+        let Pace::Snapshot(installing) = &mut self.pace else { return };
+        let before = installing.acknowledged;
+        match received {
+            Received::Unknown => {}
+            Received::UpTo(durable) => installing.acknowledged(durable),
+            Received::From(durable) => installing.go_on_from(durable),
+            Received::Refused => {
+                installing.go_on_from(0);
+                installing.pause_until = pause_until;
+            }
+        }
+        if installing.acknowledged > before {
+            self.idle_snapshots = 0;
+        }
+    }
+
     /// The snapshot on its way to it.
     pub fn installing_mut(&mut self) -> Option<&mut Installing> {
         match &mut self.pace {
@@ -196,6 +217,9 @@ impl Progress {
             in_flight.answered(match_index);
         }
         let news = match_index > self.match_index;
+        if news {
+            self.idle_snapshots = 0;
+        }
         self.match_index = self.match_index.max(match_index);
         self.next_index = self.next_index.max(match_index.next());
         let goes_on = match &self.pace {

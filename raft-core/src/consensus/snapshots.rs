@@ -15,7 +15,10 @@ use crate::log::checksum;
 use crate::message::{InstallReply, InstallSnapshot, Message, Received, Round, SnapshotChunk};
 use crate::replica::Notice;
 use crate::seeded::{self, Bug};
-use crate::types::{EntryId, NodeId};
+use crate::types::{EntryId, LogIndex, NodeId};
+
+/// Snapshots that a leader takes before it gives up on a follower which gets no further.
+const PATIENCE: u32 = 3;
 
 /// What a follower makes of a leader's snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,17 @@ pub(crate) struct ChunkRead {
     pub(crate) snapshot: EntryId,
     /// Where the part begins, in bytes.
     pub(crate) offset: u64,
+}
+
+/// Whether a leader has a snapshot that a follower has a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It has.
+    Kept,
+    /// It is taking it, or is about to.
+    ToCome,
+    /// It has not.
+    Unknown,
 }
 
 impl Consensus {
@@ -104,44 +118,68 @@ impl Consensus {
         self.notify(Notice::SnapshotNotSent { peer: to.clone(), reason: error.reason.clone() });
     }
 
-    /// Whether a follower is in the midst of receiving a snapshot.
-    pub(crate) fn is_sending(&self, snapshot: EntryId) -> bool {
-        let sends = |leadership: &super::Leadership| {
-            let mut installing = leadership.progress.values().filter_map(|progress| progress.installing());
-            installing.any(|installing| installing.snapshot == snapshot)
-        };
-        self.leadership().is_some_and(sends)
+    /// One more snapshot is kept.
+    pub(crate) fn keep_snapshot(&mut self, snapshot: EntryId) {
+        self.snapshots.push_back(snapshot);
+        self.next_snapshot.take_if(|next| next.index <= snapshot.index);
+        if let RoleState::Leader(leadership) = &mut self.role {
+            leadership.progress.values_mut().for_each(|progress| progress.idle_snapshots += 1);
+        }
+    }
+
+    /// Whether a follower is in the midst of receiving a snapshot, or of catching up by the log between it
+    /// and the next one, and has got further lately. To one that is cut off a snapshot may yet be sent on.
+    pub(crate) fn needs_kept(&self, snapshot: EntryId, next: LogIndex) -> bool {
+        let Some(leadership) = self.leadership() else { return false };
+        leadership.progress.iter().any(|(peer, progress)| {
+            let needs_it = match progress.installing() {
+                Some(installing) => installing.snapshot == snapshot,
+                None => {
+                    let catches_up = (snapshot.index..next).contains(&progress.match_index);
+                    catches_up && self.connected.contains(peer)
+                }
+            };
+            needs_it && progress.idle_snapshots <= PATIENCE
+        })
     }
 
     /// A follower says what it has.
     pub(super) fn handle_install_reply(&mut self, from: &NodeId, reply: &InstallReply) {
-        let now = self.now;
-        let pause = self.timing.election_timeout_max * 10;
-        let has = |snapshot: &EntryId| *snapshot == reply.snapshot;
-        let can_go_on = self.snapshots.iter().any(has) && reply.snapshot.index >= self.log.base().index;
+        let pause_until = self.now + self.timing.election_timeout_max * 10;
+        let standing = self.standing_of(reply.snapshot);
         let Some(progress) = self.hear_follower(from, reply.term, reply.round) else { return };
         let Some(installing) = progress.installing_mut() else { return };
-        if installing.snapshot != reply.snapshot {
-            match reply.received {
-                // It has a part of another one, to which this server has the rest.
-                Received::UpTo(_) | Received::From(_) if can_go_on && !installing.is_located => {
+        let was_located = installing.is_located;
+        if installing.snapshot == reply.snapshot {
+            progress.received(reply.received, pause_until);
+        } else if was_located || reply.received == Received::Refused {
+            return;
+        } else {
+            // It has a part of another one.
+            match standing {
+                Standing::Kept => {
                     *installing = Installing::new(reply.snapshot);
+                    progress.received(reply.received, pause_until);
                 }
+                Standing::ToCome => return,
                 // It has to give that up: a chunk from the start says so.
-                Received::UpTo(_) | Received::From(_) if !installing.is_located => {
-                    return installing.go_on_from(0);
-                }
-                _ => return,
+                Standing::Unknown => installing.go_on_from(0),
             }
         }
-        match reply.received {
-            Received::Unknown => {}
-            Received::UpTo(durable) => installing.acknowledged(durable),
-            Received::From(durable) => installing.go_on_from(durable),
-            Received::Refused => {
-                installing.go_on_from(0);
-                installing.pause_until = now + pause;
-            }
+        let located = progress.installing().filter(|installing| installing.is_located && !was_located);
+        if let Some(Installing { snapshot, next: bytes, .. }) = located.cloned() {
+            self.notify(Notice::SendingSnapshot { to: from.clone(), index: snapshot.index, bytes });
+        }
+    }
+
+    /// Whether a snapshot that a follower has a part of can be sent on.
+    fn standing_of(&self, snapshot: EntryId) -> Standing {
+        let is_kept = self.snapshots.contains(&snapshot) && snapshot.index >= self.log.base().index;
+        let will_be_taken = snapshot.index > self.applied.index && self.log.holds(snapshot);
+        match is_kept {
+            true => Standing::Kept,
+            false if will_be_taken || self.next_snapshot == Some(snapshot) => Standing::ToCome,
+            false => Standing::Unknown,
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::format;
 use serde::{Deserialize, Serialize};
 
 use super::FileName;
-use crate::types::LogIndex;
+use crate::types::{EntryId, LogIndex};
 
 /// Ends the name of a file that is not whole yet.
 const PART: &str = ".part";
@@ -48,6 +48,16 @@ impl SnapshotFile {
         let index = digits.parse().ok().filter(|&index| index > 0).map(LogIndex)?;
         Some(if is_part { SnapshotFile::Part(index) } else { SnapshotFile::Whole(index) })
     }
+}
+
+/// A file of a snapshot that no record of the log tells of: whole, or a beginning that a server was writing
+/// or receiving when its process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Unrecorded {
+    /// The file.
+    pub file: SnapshotFile,
+    /// The last entry that the snapshot holds, as the file's own header says.
+    pub snapshot: EntryId,
 }
 
 #[cfg(test)]

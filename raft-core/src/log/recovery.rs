@@ -14,10 +14,11 @@ use super::segment::{Frame, Segment};
 use super::standing::Standing;
 use super::writer::{End, Extents, Writer};
 use super::{LogOptions, Record, segments_among};
-use crate::disk::{DiskOp, FileName, ReadDisk, SnapshotFile};
+use crate::disk::{DiskOp, FileName, ReadDisk, SnapshotFile, Unrecorded};
 use crate::entry::Entry;
 use crate::seeded::{self, Bug};
-use crate::types::{EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
+use crate::snapshot::{self, Reader};
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, Term};
 
 /// What a data directory held.
 #[derive(Clone, Debug)]
@@ -53,9 +54,9 @@ pub struct Recovered {
     /// Whole snapshots before that one that the log goes on from as well, the oldest first: a follower may be
     /// in the midst of receiving one.
     pub earlier: Vec<EntryId>,
-    /// The files of later snapshots, which no record tells of: a beginning that was received, to which the
-    /// rest may yet come.
-    pub later: Vec<SnapshotFile>,
+    /// The files of later snapshots, which no record tells of, the earliest first: a beginning that was
+    /// received, to which the rest may yet come.
+    pub later: Vec<Unrecorded>,
     /// Other files of snapshots. They are of no more use and may be removed at leisure.
     pub leftovers: Vec<FileName>,
     /// What was cut off the end, if anything. Worth a line in the log; nothing acknowledged was in it.
@@ -162,7 +163,7 @@ pub(super) fn read(
         return Err(RecoveryError::SegmentMissing { file: last.file_name() });
     }
     let snapshots = names.iter().filter_map(|name| SnapshotFile::from_file_name(name)).collect();
-    finish(identity, options, walk, Tail { segments: tail, offset, unmade }, snapshots)
+    finish(disk, identity, options, walk, Tail { segments: tail, offset, unmade }, snapshots)
 }
 
 fn check_present(found: SegmentNumber, expected: SegmentNumber) -> Result<(), RecoveryError> {
@@ -327,6 +328,7 @@ fn reason_at(file: FileName, offset: u64, reason: Refused) -> RecoveryError {
 }
 
 fn finish(
+    disk: &dyn ReadDisk,
     identity: Identity,
     options: LogOptions,
     walk: Walk,
@@ -335,7 +337,8 @@ fn finish(
 ) -> Result<Recovery, RecoveryError> {
     let settled = settle(&tail, walk.last)?;
     let found = walk.entries.settle()?;
-    let Files { earlier, later, leftovers } = Files::tell_apart(snapshots, &found)?;
+    let Files { earlier, later, leftovers } =
+        Files::tell_apart(snapshots, &found, |file| unrecorded(disk, file, identity.cluster_id))?;
     let Settled { base, entries, snapshot } = found;
     let again = walk.unproven.into_iter().map(|(_, write)| write);
     let again = again.filter(|_| !seeded::is(Bug::RepairsSkipped));
@@ -375,23 +378,30 @@ fn finish(
 /// Snapshot files, told apart.
 struct Files {
     earlier: Vec<EntryId>,
-    later: Vec<SnapshotFile>,
+    later: Vec<Unrecorded>,
     leftovers: Vec<FileName>,
 }
 
 impl Files {
-    /// The one of the latest snapshot has to be there.
-    fn tell_apart(mut files: Vec<SnapshotFile>, settled: &Settled) -> Result<Files, RecoveryError> {
+    /// The one of the latest snapshot has to be there. Of a later one it is asked what the file is.
+    fn tell_apart(
+        mut files: Vec<SnapshotFile>,
+        settled: &Settled,
+        unrecorded: impl Fn(SnapshotFile) -> Option<Unrecorded>,
+    ) -> Result<Files, RecoveryError> {
         let latest = settled.snapshot.unwrap_or_default().index;
         let whole = SnapshotFile::Whole(latest);
         if settled.snapshot.is_some() && !files.contains(&whole) {
             return Err(RecoveryError::SnapshotMissing { file: whole.file_name() });
         }
-        files.sort_unstable();
+        files.sort_unstable_by_key(|file| (file.index(), *file));
         let mut told = Files { earlier: Vec::new(), later: Vec::new(), leftovers: Vec::new() };
         for file in files {
             match (file, settled.term_at(file.index())) {
-                _ if file.index() > latest => told.later.push(file),
+                _ if file.index() > latest => match unrecorded(file) {
+                    Some(later) => told.later.push(later),
+                    None => told.leftovers.push(file.file_name()),
+                },
                 _ if file == whole => {}
                 (SnapshotFile::Whole(index), Some(term)) => told.earlier.push(EntryId { index, term }),
                 _ => told.leftovers.push(file.file_name()),
@@ -399,4 +409,17 @@ impl Files {
         }
         Ok(told)
     }
+}
+
+/// The snapshot to which a file belongs that no record tells of; none where that cannot be told, or it is
+/// another cluster's. Such a file was never relied on: it is no reason to refuse a start.
+fn unrecorded(disk: &dyn ReadDisk, file: SnapshotFile, cluster_id: Option<ClusterId>) -> Option<Unrecorded> {
+    let name = file.file_name();
+    let start = disk.read_start(&name, snapshot::LONGEST_HEADER).ok()?;
+    let mut reader = Reader::new(name);
+    reader.feed(start);
+    let header = reader.header().ok()??;
+    let is_ours = cluster_id.is_none_or(|ours| ours == header.cluster_id) && header.index == file.index();
+    let snapshot = EntryId { index: header.index, term: header.term };
+    is_ours.then_some(Unrecorded { file, snapshot })
 }

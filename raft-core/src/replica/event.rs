@@ -305,6 +305,15 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A snapshot goes to a follower that needs one, or goes on to it: the follower has said from where.
+    SendingSnapshot {
+        /// The follower.
+        to: NodeId,
+        /// The log index whose state it holds.
+        index: LogIndex,
+        /// From which byte of its file on.
+        bytes: u64,
+    },
     /// A snapshot comes from a leader: of its file, so many bytes are here.
     ReceivingSnapshot {
         /// The leader.

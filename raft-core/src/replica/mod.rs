@@ -39,10 +39,10 @@ pub use disk_health::DiskHealth;
 pub use event::*;
 pub use hash_chain::DIGEST_EVERY;
 pub use sessions::{MAX_ANSWERS, MAX_SESSIONS};
-pub use snapshots::{SnapshotEvery, SnapshotProgress};
+pub use snapshots::{SnapshotEvery, SnapshotPart, SnapshotProgress};
 
 use crate::consensus::{Configuration, Consensus, EntryLog, Start, Timing};
-use crate::disk::{FileName, SnapshotFile, WriteSeq};
+use crate::disk::{FileName, Unrecorded, WriteSeq};
 use crate::log::{Identity, Recovered, Writer};
 use crate::message::Message;
 use crate::seeded::{self, Bug};
@@ -90,7 +90,7 @@ pub struct Stored {
     /// Those from which the log goes on, the oldest first.
     snapshots: VecDeque<EntryId>,
     /// Files of later ones.
-    later: Vec<SnapshotFile>,
+    later: Vec<Unrecorded>,
     leftovers: Vec<FileName>,
 }
 
@@ -212,7 +212,7 @@ impl Replica {
             actions: Vec::new(),
         };
         replica.remove_aside(stored.leftovers);
-        replica.compact();
+        replica.begin_log_later();
         replica.begin_restoring();
         replica
     }

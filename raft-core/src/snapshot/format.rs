@@ -41,6 +41,9 @@ pub(super) const PREFIX: usize = 20;
 /// The longest encoded header: many times what a configuration takes.
 pub(super) const MAX_HEADER: usize = 1 << 20;
 
+/// So many bytes from the start of a file hold its header, whatever that says.
+pub const LONGEST_HEADER: usize = PREFIX + MAX_HEADER;
+
 /// Length of what comes before a chunk's stored bytes.
 pub(super) const CHUNK_PREFIX: usize = 12;
 

@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 pub use error::SnapshotError;
-pub use format::{FORMAT_VERSION, Header};
+pub use format::{FORMAT_VERSION, Header, LONGEST_HEADER};
 pub(crate) use frozen::{Discarded, Frozen, Told};
 pub use reader::Reader;
 pub use writer::Writer;

@@ -266,6 +266,9 @@ fn notice(notice: &Notice) -> String {
             format!("has another state than {} at {}", peers.join(", "), found.index)
         }
         Notice::SnapshotNotSent { peer, reason } => format!("cannot send {peer} a snapshot: {reason}"),
+        Notice::SendingSnapshot { to, index, bytes } => {
+            format!("sends {to} the snapshot {index}, from byte {bytes} on")
+        }
         Notice::ReceivingSnapshot { from, index, bytes } => {
             format!("receives the snapshot {index} from {from}, from byte {bytes} on")
         }

@@ -86,7 +86,7 @@ pub struct Peer {
     pub last_contact_ms: Option<u64>,
     /// Whether a connection to it stands.
     pub reachable: bool,
-    /// `probe` or `replicate`.
+    /// `probe`, `replicate` or `snapshot`.
     pub state: String,
 }
 

@@ -1,7 +1,7 @@
 //! The data directory: found or made, locked, and known to be ours.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -171,6 +171,10 @@ impl ReadDisk for DataDir {
     fn read(&self, file: &str) -> Result<Bytes, ReadError> {
         read(&self.path, file)
     }
+
+    fn read_start(&self, file: &str, length: usize) -> Result<Bytes, ReadError> {
+        read_start(&self.path, file, length)
+    }
 }
 
 /// A data directory that is only read, by somebody who is not its server.
@@ -193,6 +197,10 @@ impl ReadDisk for ReadOnlyDir {
     fn read(&self, file: &str) -> Result<Bytes, ReadError> {
         read(&self.0, file)
     }
+
+    fn read_start(&self, file: &str, length: usize) -> Result<Bytes, ReadError> {
+        read_start(&self.0, file, length)
+    }
 }
 
 fn list(directory: &Path) -> Result<Vec<FileName>, ReadError> {
@@ -203,6 +211,16 @@ fn list(directory: &Path) -> Result<Vec<FileName>, ReadError> {
 fn read(directory: &Path, file: &str) -> Result<Bytes, ReadError> {
     let path = directory.join(file);
     fs::read(&path).map(Bytes::from).map_err(|error| unreadable(&path, &error))
+}
+
+fn read_start(directory: &Path, file: &str, length: usize) -> Result<Bytes, ReadError> {
+    let path = directory.join(file);
+    let read = || {
+        let mut start = Vec::new();
+        File::open(&path)?.take(length as u64).read_to_end(&mut start)?;
+        Ok(Bytes::from(start))
+    };
+    read().map_err(|error| unreadable(&path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ReadError {

@@ -90,7 +90,7 @@ pub(super) async fn append_entries(call: &mut Call<'_>) -> Result<Response, Prob
 /// `GET /metrics`.
 pub(super) async fn metrics(call: &Call<'_>) -> Result<Response, Problem> {
     let status = call.api.node.status().await;
-    let text = call.api.metrics.render(&status, call.api.connections.open());
+    let text = call.api.metrics.render(&status, call.api.node.pace(), call.api.connections.open());
     let accepts = call.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let open = accepts.contains("application/openmetrics-text");
     Ok(reply::ok(if open { OPEN_METRICS } else { PROMETHEUS_TEXT }, text))

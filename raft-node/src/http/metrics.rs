@@ -1,6 +1,7 @@
 //! Counters and gauges for Prometheus.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::routes::ROUTES;
-use crate::node::{Role, Status};
+use crate::node::{Pace, Role, Status};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -63,7 +64,7 @@ impl Metrics {
     }
 
     /// The text of `/metrics`.
-    pub(super) fn render(&self, status: &Status, connections: usize) -> String {
+    pub(super) fn render(&self, status: &Status, pace: &Pace, connections: usize) -> String {
         let mut registry = Registry::with_prefix("raft");
         registry.register(
             "http_requests",
@@ -93,9 +94,12 @@ impl Metrics {
         gauge("last_applied", "The highest log index applied", status.last_applied.0);
         gauge("last_log_index", "The highest log index present", status.last_log_index.0);
         gauge("snapshot_index", "The last log index covered by a snapshot", status.snapshot_index.0);
+        gauge("snapshots_taken", "Snapshots that this process has taken", status.snapshots.taken);
         gauge("log_length", "Entries in the log", status.log_length);
         gauge("keys", "Keys in the store", status.keys);
         gauge("members", "Members of the cluster", status.members.len() as u64);
+        follow_snapshots(&mut registry, status);
+        time_turns(&mut registry, pace);
         let agreed = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
         for (peer, follows) in &status.peers {
             agreed.get_or_create(&PeerLabels { peer: peer.to_string() }).set(follows.agreed_index.0);
@@ -117,4 +121,44 @@ impl Metrics {
         let _ = encode(&mut text, registry);
         text
     }
+}
+
+/// How far snapshots have come that are on their way between nodes.
+fn follow_snapshots(registry: &mut Registry, status: &Status) {
+    let receiving = Gauge::<u64, AtomicU64>::default();
+    receiving.set(status.snapshots.receiving.map_or(0, |part| part.bytes));
+    registry.register(
+        "snapshot_receiving_bytes",
+        "Of the snapshot that a leader is sending, how much is here; 0 where none is",
+        receiving,
+    );
+    let sending = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
+    for (peer, part) in status.peers.iter().filter_map(|(peer, follows)| Some((peer, follows.snapshot?))) {
+        sending.get_or_create(&PeerLabels { peer: peer.to_string() }).set(part.bytes);
+    }
+    registry.register(
+        "peer_snapshot_bytes",
+        "On the leader, how much of the snapshot that it is sending to a follower is durable there",
+        sending,
+    );
+}
+
+fn time_turns(registry: &mut Registry, pace: &Pace) {
+    let mut seconds = |name: &str, help: &str, value: Duration| {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value.as_secs_f64());
+        registry.register(name, help, gauge);
+    };
+    seconds(
+        "longest_turn_seconds",
+        "The longest time that the replica's thread was busy with one turn, since the node started",
+        pace.longest(),
+    );
+    seconds(
+        "longest_lateness_seconds",
+        "The longest time that the replica's clock was kept waiting, since the node started",
+        pace.latest(),
+    );
+    let help = "How long the turns of the replica's thread took";
+    registry.register("turn_seconds", help, pace.turns.clone());
 }

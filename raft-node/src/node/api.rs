@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft_core::replica::{SnapshotPart, SnapshotProgress};
 use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
 use serde::Serialize;
 
@@ -116,6 +117,9 @@ pub struct Status {
     pub diverged_index: Option<LogIndex>,
     /// All members.
     pub members: Vec<MemberStatus>,
+    /// How far it is with its snapshots: for the metrics.
+    #[serde(skip)]
+    pub snapshots: SnapshotProgress,
     /// On the leader, how the others follow.
     pub peers: BTreeMap<NodeId, PeerStatus>,
 }
@@ -164,8 +168,12 @@ pub struct PeerStatus {
     pub last_contact_ms: Option<u64>,
     /// Whether a connection to it stands.
     pub reachable: bool,
-    /// `probe` while the logs' last common entry is sought, then `replicate`.
+    /// `probe` while the logs' last common entry is sought, then `replicate`; `snapshot` for one that is sent
+    /// a snapshot, because what it lacks of the log is not kept.
     pub state: &'static str,
+    /// That snapshot, and how much of it is durable there: for the metrics.
+    #[serde(skip)]
+    pub snapshot: Option<SnapshotPart>,
 }
 
 /// What is wrong, and what would help: `GET /api/why`.

@@ -117,6 +117,7 @@ impl Driver {
                 _ = inbox.recv_many(&mut inputs, BATCH) => {}
                 _ = completions.recv_many(&mut done, 16) => {}
                 () = sleep_until(wake) => {
+                    self.node.shared.pace.late(wake.elapsed());
                     if wake.elapsed() > LATE {
                         tracing::debug!(late = ?wake.elapsed(), "the clock was kept waiting");
                         // Let the streams be read first: the leader may have spoken long ago, or the disk.
@@ -149,6 +150,7 @@ impl Driver {
         self.act();
         self.complain(now);
         let took = self.now().since(now);
+        self.node.shared.pace.turn(took);
         if took > SLOW {
             tracing::warn!(
                 ?took,
@@ -306,7 +308,8 @@ impl Driver {
             | Notice::DiskAnswers { .. }
             | Notice::DiskFull { .. }
             | Notice::DiskHasRoom => tell_of_the_disk(notice),
-            Notice::ReceivingSnapshot { .. }
+            Notice::SendingSnapshot { .. }
+            | Notice::ReceivingSnapshot { .. }
             | Notice::SnapshotInstalled { .. }
             | Notice::SnapshotNotSent { .. }
             | Notice::SnapshotNotReceived { .. }
@@ -428,6 +431,9 @@ fn tell_of_the_disk(notice: &Notice) {
 
 fn tell_of_a_snapshot(notice: &Notice) {
     match notice {
+        Notice::SendingSnapshot { to, index, bytes } => {
+            tracing::info!(%to, %index, bytes, "sends a snapshot, from this byte on");
+        }
         Notice::ReceivingSnapshot { from, index, bytes } => {
             tracing::info!(%from, %index, bytes, "receives a snapshot, from this byte on");
         }

@@ -6,6 +6,7 @@ mod driver;
 mod explain;
 mod join;
 mod members;
+mod pace;
 mod start;
 mod status;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 pub use api::*;
 pub(crate) use members::Addresses;
+pub(crate) use pace::Pace;
 pub(crate) use start::listen;
 
 use std::path::PathBuf;
@@ -68,6 +70,8 @@ struct Shared {
     archive: Option<Archive>,
     /// Those of a node without a directory.
     snapshots: MemoryFiles,
+    /// How long the replica's thread is kept busy.
+    pace: Pace,
     /// Holds true once a failed node has saved its recording, or has none to save.
     saved: watch::Sender<bool>,
 }
@@ -156,6 +160,11 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.shared.config
+    }
+
+    /// How long the replica's thread is kept busy.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.shared.pace
     }
 
     pub(crate) fn inbox(&self) -> mpsc::Sender<Input> {

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{self, Driver};
-use super::{INBOX, Life, Node, Shared, join, members};
+use super::{INBOX, Life, Node, Pace, Shared, join, members};
 use crate::config::{Config, Storage};
 use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk, MemoryFiles};
 use crate::error::StartError;
@@ -81,6 +81,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
             thread: Mutex::new(None),
             archive,
             snapshots,
+            pace: Pace::new(),
             saved: watch::Sender::new(false),
         }),
     };

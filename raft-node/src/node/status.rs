@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use raft_core::consensus::progress::{Pace, Progress};
 use raft_core::kv;
-use raft_core::replica::{Replica, Role};
+use raft_core::replica::{Replica, Role, SnapshotPart, SnapshotProgress};
 use raft_core::types::{LogIndex, NodeId, StateHash, Term, Time};
 
 use super::{Members, Node, PeerStatus, Status, members};
@@ -41,6 +41,7 @@ pub(super) fn of(node: &Node, replica: &Replica, states: &LinkStates, now: Time)
         failed: replica.failed().map(ToOwned::to_owned),
         diverged_index: replica.diverged().map(|divergence| divergence.index),
         members: members::of_replica(config, replica).members,
+        snapshots: replica.snapshots(),
         peers: peers(replica, states, now),
     }
 }
@@ -74,6 +75,7 @@ pub(super) fn of_stopped(
         failed: Some(reason.to_string()),
         diverged_index: None,
         members: members.members,
+        snapshots: SnapshotProgress::default(),
         peers: BTreeMap::new(),
     }
 }
@@ -105,6 +107,10 @@ fn peers(replica: &Replica, states: &LinkStates, now: Time) -> BTreeMap<NodeId, 
                 Pace::Replicate(_) => "replicate",
                 Pace::Snapshot(_) => "snapshot",
             },
+            snapshot: progress.installing().map(|installing| SnapshotPart {
+                index: installing.snapshot.index,
+                bytes: installing.acknowledged,
+            }),
         };
         (id.clone(), status)
     };

@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 
 use super::disk::TornDisk;
 use super::{Model, entry, identity, node, recover_any, recover_found};
-use crate::disk::SnapshotFile;
+use crate::consensus::Configuration;
+use crate::disk::{SnapshotFile, Unrecorded};
 use crate::log::{LogOptions, Record, Recovery, RecoveryError, Writer, create};
-use crate::types::{EntryId, HardState, Incarnation, LogIndex, Term};
+use crate::snapshot::{self, Header};
+use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, StateHash, Term};
 
 /// A log of small segments that were flushed, with a snapshot.
 #[derive(Clone)]
@@ -173,6 +175,19 @@ fn a_missing_snapshot_is_refused() {
     assert!(error.starts_with(&(name + " is missing, and the log says that it was complete. ")), "{error}");
 }
 
+/// What a file begins with that holds the state at an index.
+fn begun(index: u64) -> Vec<u8> {
+    let header = Header {
+        cluster_id: ClusterId(1),
+        index: LogIndex(index),
+        term: Term(3),
+        state_hash: StateHash(1),
+        configuration_index: LogIndex(1),
+        configuration: Configuration::new([node("node_1")]),
+    };
+    snapshot::Writer::new(&header).take().to_vec()
+}
+
 #[test]
 fn snapshot_files_are_told_apart() {
     let mut log = Log::new();
@@ -181,15 +196,26 @@ fn snapshot_files_are_told_apart() {
     let base = recover_found(&log.disk).base.index.0;
     let (whole, part) =
         (|index| SnapshotFile::Whole(LogIndex(index)), |index| SnapshotFile::Part(LogIndex(index)));
-    for file in [whole(base - 1), whole(base), whole(14), part(14), part(15), part(16), whole(17)] {
+    for file in [whole(base - 1), whole(base), whole(14), part(14), part(15), part(18)] {
         log.disk.put(&file.file_name(), vec![1]);
     }
+    for (file, index) in [(part(16), 16), (whole(17), 17), (part(19), 20)] {
+        log.disk.put(&file.file_name(), begun(index));
+    }
+    let mut damaged = begun(21);
+    damaged[30] ^= 1;
+    log.disk.put(&part(21).file_name(), damaged);
     log.disk.put("snapshot-of-mine", vec![1]);
     let found = recover_found(&log.disk);
     let earlier = [base, 14].map(|index| EntryId { index: LogIndex(index), term: Term(3) });
     assert_eq!(found.earlier, earlier);
-    assert_eq!(found.later, [whole(17), part(16)]);
-    let leftovers = [whole(base - 1), part(14), part(15)].map(SnapshotFile::file_name);
+    let later = [part(16), whole(17)].map(|file| {
+        let snapshot = EntryId { index: file.index(), term: Term(3) };
+        Unrecorded { file, snapshot }
+    });
+    assert_eq!(found.later, later, "those that can be told from their headers");
+    let leftovers = [whole(base - 1), part(14), part(15), part(18), part(19), part(21)];
+    let leftovers = leftovers.map(SnapshotFile::file_name);
     assert_eq!(found.leftovers, leftovers);
 }
 

@@ -11,7 +11,10 @@
 //! A snapshot is *kept* once its file is whole and a record of the log that says so is durable. The latest
 //! two are, and the log after the first of them: a follower that needs longer for a snapshot than it takes to
 //! make the next can go on with it, with whatever server leads. A leader keeps one that it is sending longer,
-//! with the log after it, so that a follower never has to begin with another; within a bound.
+//! with the log after it, and that log until the follower has it, so that a follower never has to begin with
+//! another. The bounds: so many at most, and not for a follower that gets no further
+//! (`consensus/snapshots.rs`). A server that is started keeps what it finds until the next is whole: it may
+//! come to lead.
 
 mod asked;
 mod receiving;
@@ -29,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use super::Replica;
 use super::aside::Purpose;
 use crate::consensus::ChunkRead;
-use crate::disk::{AsideOp, AsideOutcome, SnapshotFile, WriteSeq};
+use crate::disk::{AsideOp, AsideOutcome, SnapshotFile, Unrecorded, WriteSeq};
 use crate::log::Record;
 use crate::seeded::{self, Bug};
 use crate::types::{EntryId, NodeId};
@@ -39,13 +42,13 @@ use receiving::Receiving;
 use restoring::OwnRestoring;
 pub(super) use taking::Frozen;
 use taking::{Marks, Taking};
-pub use taking::{SnapshotEvery, SnapshotProgress};
+pub use taking::{SnapshotEvery, SnapshotPart, SnapshotProgress};
 
 /// Snapshots that are kept.
 const KEPT: usize = 2;
 
-/// Snapshots that are kept while the first of them is being sent.
-const MOST_KEPT: usize = 5;
+/// Snapshots that are kept while a follower needs the first of them.
+const MOST_KEPT: usize = 8;
 
 /// What is done about snapshots.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,8 +66,8 @@ pub(super) struct Snapshots {
     pub(super) is_removing: bool,
     /// Whether the last one could not be removed.
     pub(super) is_stuck: bool,
-    /// Files of later snapshots that an earlier process left.
-    pub(super) later: Vec<SnapshotFile>,
+    /// Files of snapshots that an earlier process left, later than any that was taken or received since.
+    pub(super) later: Vec<Unrecorded>,
     /// This server's own is being read, at a start.
     #[serde(skip)]
     pub(super) own: Option<OwnRestoring>,
@@ -80,7 +83,7 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(every: SnapshotEvery, later: Vec<SnapshotFile>) -> Snapshots {
+    pub(super) fn new(every: SnapshotEvery, later: Vec<Unrecorded>) -> Snapshots {
         Snapshots { marks: Marks::new(every), later, ..Snapshots::default() }
     }
 
@@ -123,7 +126,7 @@ impl Replica {
     pub(super) fn snapshot_recorded(&mut self) {
         let durable = self.storage.durable_seq;
         while let Some((snapshot, _)) = self.snapshots.recorded.pop_front_if(|(_, seq)| *seq <= durable) {
-            self.consensus.snapshots.push_back(snapshot);
+            self.consensus.keep_snapshot(snapshot);
             self.compact();
         }
         self.remove_segment();
@@ -134,7 +137,8 @@ impl Replica {
         let base = self.consensus.log().base().index;
         while let Some(oldest) = self.consensus.snapshots.front().copied() {
             let kept = self.consensus.snapshots.len();
-            let is_used = kept <= KEPT || (kept <= MOST_KEPT && self.consensus.is_sending(oldest));
+            let next = self.consensus.snapshots.get(1).map_or(oldest.index, |next| next.index);
+            let is_used = kept <= KEPT || (kept <= MOST_KEPT && self.consensus.needs_kept(oldest, next));
             if oldest.index >= base && is_used {
                 break;
             }
@@ -142,6 +146,11 @@ impl Replica {
             self.remove_aside([SnapshotFile::Whole(oldest.index).file_name()]);
         }
         self.consensus.send_only_kept();
+        self.begin_log_later();
+    }
+
+    /// Lets go of the log before the oldest snapshot that is kept.
+    pub(super) fn begin_log_later(&mut self) {
         if let Some(oldest) = self.consensus.snapshots.front() {
             self.consensus.log.compact(oldest.index);
             let base = self.consensus.log().base().index;

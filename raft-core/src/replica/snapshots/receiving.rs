@@ -11,6 +11,7 @@ use super::super::aside::Purpose;
 use super::super::event::Notice;
 use super::restoring::{Restoring, Unusable};
 use super::sending::CHUNK_BYTES;
+use super::taking::SnapshotPart;
 use crate::consensus::Offer;
 use crate::disk::{AsideOp, AsideOutcome, SnapshotFile};
 use crate::log::checksum;
@@ -80,6 +81,11 @@ impl Receiving {
     pub(super) fn has_more(&self) -> bool {
         self.restoring.has_more()
     }
+
+    /// What is here of it.
+    pub(super) fn part(&self) -> SnapshotPart {
+        SnapshotPart { index: self.snapshot.index, bytes: self.received }
+    }
 }
 
 impl Replica {
@@ -98,8 +104,11 @@ impl Replica {
         // What there is of another one, the leader may have the rest of; if not, it insists.
         let insists = chunk.as_ref().is_some_and(|chunk| chunk.offset == 0);
         let known = self.snapshots.receiving.as_ref().map(|receiving| receiving.snapshot);
-        if known.is_none_or(|known| known != snapshot && insists) {
-            self.begin_receiving(from, snapshot);
+        match known {
+            None if !insists => self.begin_receiving(from, self.most_wanted(snapshot)),
+            None => self.begin_receiving(from, snapshot),
+            Some(known) if known != snapshot && insists => self.begin_receiving(from, snapshot),
+            Some(_) => {}
         }
         let Some(receiving) = &mut self.snapshots.receiving else { return };
         let is_new_leader = receiving.leader != *from;
@@ -111,16 +120,28 @@ impl Replica {
         let is_it = receiving.snapshot == snapshot;
         match chunk {
             Some(chunk) if is_it => self.take_chunk(&chunk),
-            _ => self.report_received(Some(sent).filter(|_| is_it)),
+            // Of another one it has sent nothing.
+            _ => self.report_received(Some(if is_it { sent } else { 0 })),
         }
+    }
+
+    /// The snapshot to go on with where a leader offers one: of which an earlier process left a part. That
+    /// may be another than the leader's latest.
+    fn most_wanted(&self, offered: EntryId) -> EntryId {
+        let is_of_use = |snapshot: &EntryId| snapshot.index > self.consensus.commit_index;
+        let mut begun = self.snapshots.later.iter().map(|later| later.snapshot).filter(is_of_use);
+        if begun.clone().any(|snapshot| snapshot == offered) {
+            return offered;
+        }
+        begun.next_back().unwrap_or(offered)
     }
 
     fn begin_receiving(&mut self, from: &NodeId, snapshot: EntryId) {
         self.abandon_receiving();
         let part = SnapshotFile::Part(snapshot.index);
         let later = core::mem::take(&mut self.snapshots.later);
-        let found = later.iter().copied().find(|file| file.index() == snapshot.index);
-        let others = later.into_iter().filter(|file| Some(*file) != found);
+        let found = later.iter().find(|later| later.snapshot == snapshot).map(|later| later.file);
+        let others = later.into_iter().map(|later| later.file).filter(|file| Some(*file) != found);
         self.remove_aside(others.map(SnapshotFile::file_name));
         self.snapshots.receivings += 1;
         self.snapshots.receiving = Some(Receiving {
@@ -167,13 +188,16 @@ impl Replica {
         self.ask_for_receiving(AsideOp::Write { file, offset, data, sync });
     }
 
-    /// Tells the leader what there is. `sent` is how far it has sent.
+    /// Tells the leader what there is. `sent` is how far it has sent: one that does not know yet how much is
+    /// here need not send again what is on its way to the disk.
     fn report_received(&mut self, sent: Option<u64>) {
         let Some(receiving) = &mut self.snapshots.receiving else { return };
         let is_missing = sent.is_some_and(|sent| sent > receiving.received) && !receiving.is_last;
+        let is_asked = sent.is_some_and(|sent| sent < receiving.received);
         let received = match receiving.stage {
             Stage::Found { .. } | Stage::Making => Received::Unknown,
             Stage::Coming(_) if is_missing => Received::From(receiving.received),
+            Stage::Coming(_) if is_asked => Received::UpTo(receiving.received),
             Stage::Coming(_) | Stage::Finishing => Received::UpTo(receiving.acceptable()),
         };
         receiving.reported = receiving.acceptable();

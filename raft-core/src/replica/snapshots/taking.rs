@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Replica;
 use super::super::aside::Purpose;
 use super::super::event::{Notice, Role};
+use super::receiving::Receiving;
 use crate::disk::{AsideError, AsideOp, AsideOutcome, SnapshotFile};
 use crate::entry::{Entry, Payload};
 use crate::snapshot::{Header, Piece, Writer};
@@ -59,6 +60,17 @@ pub struct SnapshotProgress {
     pub taken: u64,
     /// Why the last attempt was given up, in words, where none has succeeded since.
     pub problem: Option<String>,
+    /// The one that comes from a leader.
+    pub receiving: Option<SnapshotPart>,
+}
+
+/// How much of a snapshot is on another disk than its sender's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPart {
+    /// The log index whose state it holds.
+    pub index: LogIndex,
+    /// Bytes of its file that are there, from its start without a gap.
+    pub bytes: u64,
 }
 
 /// What has come since the last mark.
@@ -232,12 +244,13 @@ impl Replica {
         };
         // What an earlier process left of this snapshot goes first, or it would go after this one is whole.
         let later = core::mem::take(&mut self.snapshots.later).into_iter();
-        let (left, later): (Vec<_>, Vec<_>) = later.partition(|file| file.index() <= at.index);
+        let (left, later): (Vec<_>, Vec<_>) = later.partition(|later| later.file.index() <= at.index);
         self.snapshots.later = later;
-        self.remove_aside(left.into_iter().map(SnapshotFile::file_name));
+        self.remove_aside(left.into_iter().map(|left| left.file.file_name()));
         let taking = Taking::new(at, &header);
         let file = taking.part().file_name();
         self.snapshots.taking = Some(taking);
+        self.consensus.next_snapshot = Some(at);
         self.aside.ask(Purpose::Taking(at.index), AsideOp::Create { file });
     }
 
@@ -312,6 +325,7 @@ impl Replica {
     pub(in super::super) fn abandon_taking(&mut self) {
         if let Some(taking) = self.snapshots.taking.take() {
             self.thaw();
+            self.consensus.next_snapshot = None;
             self.aside.forget(Purpose::Taking(taking.at.index));
             self.remove_aside([taking.part().file_name()]);
         }
@@ -332,6 +346,7 @@ impl Replica {
             taking: self.snapshots.taking.as_ref().map(|taking| taking.at.index),
             taken: marks.taken,
             problem: marks.problem.clone(),
+            receiving: self.snapshots.receiving.as_ref().map(Receiving::part),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Two servers and a snapshot between them: restored at a start, sent, cut off everywhere, and installed.
 
+mod interrupted;
 mod servers;
 
 use alloc::boxed::Box;
@@ -158,52 +159,6 @@ fn a_transfer_that_is_cut_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn another_leader_goes_on_with_the_same_snapshot() {
-    let (older, newer) = (snapshot_file(200, 30_000), snapshot_file(220, 30_000));
-    let mut follower = Server::fresh("n2");
-    let mut first = Server::leader("n1", &older);
-    connect(&mut first, &mut follower);
-    elect(&mut first);
-    exchange(&mut first, &mut follower, 3_000_000);
-    follower.happens(Event::Disconnected { peer: node("n1"), process_died: true });
-    follower.sent.clear();
-
-    // It has a later one too, and the log since the one before.
-    let id = node("n3");
-    let records = |(snapshot, _): &(EntryId, Vec<u8>)| {
-        let EntryId { index, term } = *snapshot;
-        Record::Snapshot { index, term }
-    };
-    let mut log = vec![records(&older)];
-    log.extend((202..=222).map(|index| {
-        let data = set(index - 2, 30_000);
-        let payload = Payload::Command(Command { session: None, data });
-        Record::Entry(Entry { index: LogIndex(index), term: Term(1), payload })
-    }));
-    log.push(records(&newer));
-    let mut files = disk(&id, &log);
-    for (snapshot, file) in [&older, &newer] {
-        files.insert(SnapshotFile::Whole(snapshot.index).file_name(), file.clone());
-    }
-    let mut second = Server::start(&id, files);
-    second.drain();
-    connect(&mut second, &mut follower);
-    second.now = second.now + Duration::from_millis(400);
-    second.happens(Event::Tick);
-    let term = second.replica.consensus().term().next();
-    for pre_vote in [true, false] {
-        // Above the term of the leader before.
-        let vote = crate::message::VoteReply { term, pre_vote, refusal: None };
-        second.receives("n1", Message::VoteReply(vote));
-    }
-    let before = follower.written();
-    exchange(&mut second, &mut follower, u64::MAX);
-    assert_eq!(follower.replica.consensus().latest_snapshot(), Some(older.0), "it went on with that");
-    assert!(follower.written() - before <= older.1.len() as u64 - 2_900_000, "and not from its start");
-    assert_eq!(follower.get(219), second.get(219), "the log did the rest");
-}
-
-#[test]
 fn an_older_snapshot_replaces_nothing() {
     use crate::message::{InstallSnapshot, SnapshotChunk};
     let snapshot = snapshot_file(5, 10);
@@ -359,7 +314,7 @@ fn what_an_earlier_process_left_is_no_reason_to_remove_what_was_taken_since() {
     log.push(entry(41, Payload::Snapshot));
     let mut files = disk(&id, &log);
     let whole = SnapshotFile::Whole(LogIndex(41)).file_name();
-    files.insert(whole.clone(), vec![1]);
+    files.insert(whole.clone(), snapshot_file(40, 900).1);
     let mut follower = Server::start(&id, files);
     let heartbeat = AppendEntries {
         term: Term(1),

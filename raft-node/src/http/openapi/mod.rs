@@ -82,12 +82,15 @@ fn describe() -> utoipa::openapi::OpenApi {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use raft_core::replica::{SnapshotPart, SnapshotProgress};
     use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
     use serde_json::Value;
 
     use super::*;
     use crate::http::problem::{Code, Problem};
-    use crate::node::{AppendOutcome, Explanation, MemberStatus, Members, PeerStatus, Reason, Role, Status};
+    use crate::node::{
+        AppendOutcome, Explanation, MemberStatus, Members, Pace, PeerStatus, Reason, Role, Status,
+    };
 
     fn parsed() -> Value {
         serde_json::from_slice(&document()).unwrap()
@@ -158,7 +161,8 @@ mod tests {
             agreed_index: LogIndex(1),
             last_contact_ms: None,
             reachable: true,
-            state: "probe",
+            state: "snapshot",
+            snapshot: Some(SnapshotPart { index: LogIndex(9), bytes: 70 }),
         };
         Status {
             node_id: id.clone(),
@@ -187,6 +191,11 @@ mod tests {
                 role: "voter",
                 priority: 0,
             }],
+            snapshots: SnapshotProgress {
+                taken: 4,
+                receiving: Some(SnapshotPart { index: LogIndex(9), bytes: 71 }),
+                ..SnapshotProgress::default()
+            },
             peers: BTreeMap::from([(id, peer)]),
         }
     }
@@ -218,7 +227,7 @@ mod tests {
         let metrics = crate::http::metrics::Metrics::new();
         metrics.count(Some(0), hyper::StatusCode::OK);
         metrics.count(None, hyper::StatusCode::NOT_FOUND);
-        let text = metrics.render(&status(), 3);
+        let text = metrics.render(&status(), &Pace::new(), 3);
         for line in [
             "raft_http_requests_total{method=\"POST\",route=\"/api/set\",status=\"2xx\"} 1",
             "raft_http_requests_total{method=\"other\",route=\"other\",status=\"4xx\"} 1",
@@ -228,6 +237,11 @@ mod tests {
             "raft_commit_index 1",
             "raft_diverged 0",
             "raft_peer_agreed_index{peer=\"a\"} 1",
+            "raft_peer_snapshot_bytes{peer=\"a\"} 70",
+            "raft_snapshot_receiving_bytes 71",
+            "raft_snapshots_taken 4",
+            "raft_longest_turn_seconds 0.0",
+            "raft_turn_seconds_count 0",
             "raft_uptime_seconds 1.5",
             "raft_node_info{node_id=\"a\",version=\"1\"} 1",
         ] {

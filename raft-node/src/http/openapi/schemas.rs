@@ -230,7 +230,7 @@ pub(super) struct Peer {
     #[schema(required)]
     last_contact_ms: Option<u64>,
     reachable: bool,
-    /// `probe` or `replicate`.
+    /// `probe`, `replicate` or `snapshot`.
     state: String,
 }
 
