@@ -175,7 +175,7 @@ bugs! {
 
 impl Bug {
     /// Those that the simulator does not catch. The scenarios of `raft-core` do.
-    pub const NOT_SIMULATED: &[Bug] = &[Bug::RemovedHeard, Bug::RemovedStands, Bug::SnapshotKeepsConflict];
+    pub const NOT_SIMULATED: &[Bug] = &[Bug::SnapshotKeepsConflict];
 
     /// Those that show only where members change. The scenarios of `raft-core` catch them too.
     pub const OF_MEMBERSHIP: &[Bug] = &[

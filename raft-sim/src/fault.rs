@@ -109,6 +109,8 @@ faults! {
     ReplaceMember = "operator.replace", one in 16, "an operator replaces a member by a fresh server";
     PromoteMember = "operator.promote", one in 16, "an operator has a learner promoted";
     TakeSnapshot = "operator.snapshot", one in 30, "an operator asks for a snapshot";
+    RemoveCutOff = "operator.remove-cut-off", one in 20, "an operator removes a member that is cut off";
+    StrandLeader = "net.strand-leader", one in 60, "a leader is cut off with all clients asking it";
 }
 
 impl Fault {

@@ -38,14 +38,16 @@ impl World {
             | F::OneWay
             | F::PairCut
             | F::Flap => several,
-            F::StrangersMessage | F::TermBeyondAll | F::StrangersCall => several,
+            F::StrangersMessage | F::TermBeyondAll | F::StrangersCall | F::StrandLeader => several,
             F::Jump | F::Crash | F::CrashLeader | F::CrashAll | F::Power | F::PowerLeader | F::PowerAll => {
                 true
             }
             F::Pause | F::PauseLeader | F::PauseMost | F::Stop | F::StopLeader | F::Burst | F::Transfer => {
                 true
             }
-            F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => self.plan.spares > 0,
+            F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember | F::RemoveCutOff => {
+                self.plan.spares > 0
+            }
             // Elsewhere memory may fail, which a snapshot would outlive.
             F::TakeSnapshot => self.plan.snapshot_every.is_some(),
             F::StateBit => self.memory_may_fail(),
@@ -90,6 +92,13 @@ impl World {
             F::TakeSnapshot => self.order_snapshot(somebody),
             F::AddMember | F::RemoveMember | F::ReplaceMember | F::PromoteMember => {
                 self.order_change(fault, somebody);
+            }
+            F::RemoveCutOff => self.remove_cut_off(fault),
+            F::StrandLeader => {
+                self.isolate(fault, leader, 2500);
+                let place = self.nodes[..leader].iter().filter(|node| node.is_in_use).count();
+                self.clients.prefer(place);
+                (0..self.clients.count()).for_each(|client| self.ask(client));
             }
             F::StateBit => self.flip_state_bit(somebody),
             F::Burst => (0..self.clients.count()).for_each(|client| self.ask(client)),
@@ -176,6 +185,15 @@ impl World {
             (1, dice.between(20, 2500))
         };
         let number = self.network.cut(directions, returns, period);
+        self.queue.put(self.now + Duration::from_millis(period), Coming::Cut { number });
+    }
+
+    /// One server is cut off from all others for so many milliseconds at most. Its connections stay.
+    pub(super) fn isolate(&mut self, fault: Fault, at: usize, longest: u64) {
+        let others = (0..self.nodes.len()).filter(|other| *other != at);
+        let directions = others.flat_map(|other| [(at, other), (other, at)]).collect();
+        let period = self.faults.dice(fault).between(longest / 8, longest);
+        let number = self.network.cut(directions, 1, period);
         self.queue.put(self.now + Duration::from_millis(period), Coming::Cut { number });
     }
 

@@ -110,6 +110,11 @@ impl Clients {
     pub(crate) fn count(&self) -> usize {
         self.clients.len()
     }
+
+    /// All clients turn to the server at this place among those that are switched on, for the time being.
+    pub(super) fn prefer(&mut self, place: usize) {
+        self.clients.iter_mut().for_each(|client| client.prefers = place);
+    }
 }
 
 impl World {

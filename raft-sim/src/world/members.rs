@@ -71,6 +71,23 @@ impl World {
         self.order(at, Task::Change(change), patience);
     }
 
+    /// A member is cut off, and an operator has the leader remove it: it hears of that only later.
+    pub(super) fn remove_cut_off(&mut self, fault: Fault) {
+        let (Some(leader), Some(members)) = (self.latest_leader(), self.configuration_of_leader()) else {
+            return;
+        };
+        let leader = leader.at;
+        let is_other = |node: &&Node| node.at != leader && members.is_voter(&node.id);
+        let others: Vec<usize> = self.nodes.iter().filter(is_other).map(|node| node.at).collect();
+        if others.len() < 2 || !self.may_be_fewer() {
+            return;
+        }
+        let Some(at) = self.faults.dice(fault).pick(&others) else { return };
+        self.isolate(fault, at, 3000);
+        let (id, patience) = (self.nodes[at].id.clone(), self.faults.dice(fault).between(100, 5000));
+        self.order(leader, Task::Change(Change::Remove { id, force: false }), patience);
+    }
+
     fn choose_change(&mut self, fault: Fault) -> Option<Change> {
         let members = self.configuration_of_leader()?.clone();
         let listed = |role: MemberRole| -> Vec<NodeId> {
@@ -138,6 +155,7 @@ impl World {
             world.latest_leader().and_then(|node| Some(node.replica.as_ref()?.consensus().term()))
         };
         let before = term(self);
+        let removed = self.removed_in_touch();
         let until = self.now + self.plan.timing.election_timeout_max * QUIET;
         let hangs =
             |node: &Node| node.replica.as_ref().is_some_and(|replica| replica.disk_health().is_hung());
@@ -149,5 +167,42 @@ impl World {
             }
         }
         assert_eq!(before, term(self), "Quiet: a healed cluster elects another leader");
+        let still = self.removed_in_touch();
+        removed.into_iter().filter(|at| still.contains(at)).for_each(|at| self.check_removed(at));
+    }
+
+    /// Servers that take themselves for voters, are none, and have streams to and from the leader.
+    fn removed_in_touch(&self) -> Vec<usize> {
+        let Some(leader) = self.latest_leader() else { return Vec::new() };
+        let Some(led) = leader.replica.as_ref().map(|replica| replica.consensus()) else { return Vec::new() };
+        let is_removed = |node: &&Node| {
+            let is_open = |from, to| self.network.is_open(from, to);
+            let takes_itself = node.replica.as_ref().is_some_and(|replica| {
+                let own = replica.consensus();
+                own.configuration().votes(&node.id)
+                    && own.admission().is_admitted()
+                    && own.configuration_index() < led.configuration_index()
+            });
+            takes_itself
+                && !led.configuration().contains(&node.id)
+                && is_open(node.at, leader.at)
+                && is_open(leader.at, node.at)
+        };
+        self.nodes.iter().filter(is_removed).map(|node| node.at).collect()
+    }
+
+    /// Whoever was removed is told when it stands for election, and then stands no more (paper §6).
+    fn check_removed(&self, at: usize) {
+        let Some(consensus) = self.nodes[at].replica.as_ref().map(|replica| replica.consensus()) else {
+            return;
+        };
+        let id = consensus.id();
+        assert!(consensus.removed().is_some(), "Removed: {id} is no member and has not been told");
+        let role = consensus.role();
+        assert_eq!(
+            role,
+            Role::Follower,
+            "Removed: {id} was told that it is no member, and stands for election"
+        );
     }
 }

@@ -50,6 +50,12 @@ impl Network {
         &mut self.links[from * self.servers + to]
     }
 
+    /// Whether what a server sends to another one has a connection that is not gone.
+    pub(crate) fn is_open(&self, from: usize, to: usize) -> bool {
+        let link = &self.links[from * self.servers + to];
+        link.is_open && !link.is_dead
+    }
+
     /// Whether anything gets through between two servers in both directions.
     pub(crate) fn is_whole(&self, a: usize, b: usize) -> bool {
         self.links[a * self.servers + b].cuts == 0 && self.links[b * self.servers + a].cuts == 0
