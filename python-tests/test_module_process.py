@@ -145,6 +145,11 @@ EXITS = {
         " client._native.set(print, 'k', 1); time.sleep(0.1)",
         0,
     ),
+    "an asyncio call that ends meanwhile": (
+        "told = threading.Event(); client = AsyncRaftClient([node.address]);"
+        " client._native.set(lambda *_: (told.set(), time.sleep(0.2)), 'k', 1); told.wait()",
+        0,
+    ),
     "a reference cycle": ("cycle = [node, lone]; cycle.append(cycle); del node, lone", 0),
     "logging is on": ("import logging; logging.basicConfig(level=10); solo().start()", 0),
 }
@@ -153,7 +158,7 @@ EXITS = {
 @pytest.mark.deadline(300)
 @pytest.mark.parametrize("way", EXITS, ids=str)
 def test_an_interpreter_with_live_nodes_exits(way: str) -> None:
-    """Five times each way, side by side: fifty exits, none of which hangs."""
+    """Five times each way, side by side: no exit hangs, or ends otherwise."""
     program, code = EXITS[way]
     whole = f"""
         node, lone = solo().start(), lonely().start()

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::calls::{Options, closed};
 use crate::client::configuration;
+use crate::ending;
 use crate::errors::{failure, raised};
 use crate::node::{Joining, options};
 use crate::values::{from_item, loads, to_value};
@@ -84,7 +85,7 @@ impl AsyncClient {
         let task = runtime.spawn(async move {
             let result = work.await.map_err(Failure::from);
             // Without an interpreter there is nobody to be told.
-            let _ = Python::try_attach(|py| {
+            let _ = ending::attach(|py| {
                 let result = result.map_err(|failure| raised(py, failure));
                 let told = match result.and_then(|found| translate(py, found)) {
                     Ok(found) => done.call1(py, (found, py.None())),

@@ -6,6 +6,7 @@ mod async_client;
 mod calls;
 mod client;
 mod command;
+mod ending;
 mod errors;
 mod logging;
 mod node;
@@ -23,6 +24,8 @@ mod _native {
     use super::client::Client;
     #[pymodule_export]
     use super::command::main;
+    #[pymodule_export]
+    use super::ending::end;
     #[pymodule_export]
     use super::errors::failure_codes;
     #[pymodule_export]

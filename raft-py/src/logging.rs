@@ -17,6 +17,8 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, registry};
 
+use crate::ending;
+
 /// Lines that may wait.
 const LINES: usize = 1024;
 /// How long a start waits for a lock that a forked child may never get.
@@ -70,7 +72,7 @@ fn least(py: Python<'_>) -> PyResult<u8> {
 /// Gives the lines to Python until the interpreter ends.
 fn pass_on(waiting: &Receiver<Line>) {
     while let Ok(first) = waiting.recv() {
-        let alive = Python::try_attach(|py| {
+        let alive = ending::attach(|py| {
             for line in std::iter::once(first).chain(waiting.try_iter()) {
                 if let Err(error) = deliver(py, &line) {
                     error.write_unraisable(py, None);

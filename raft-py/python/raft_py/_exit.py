@@ -34,7 +34,11 @@ def _leave() -> None:
     _native.leave()
     for client in list(_clients):
         client._native.close()
-    nodes = list(_nodes)
+    _stop(list(_nodes))
+    _native.end()
+
+
+def _stop(nodes: list[RaftNode]) -> None:
     if len(nodes) == 1:
         nodes[0]._stop_at_exit()
         return

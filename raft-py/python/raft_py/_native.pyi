@@ -4,12 +4,24 @@ from typing import Any, final
 
 from raft_py._types import Explanation, Members, Status
 
-__all__ = ["VERSION", "AsyncClient", "Client", "Node", "Settings", "Task", "failure_codes", "leave", "main"]
+__all__ = [
+    "VERSION",
+    "AsyncClient",
+    "Client",
+    "Node",
+    "Settings",
+    "Task",
+    "end",
+    "failure_codes",
+    "leave",
+    "main",
+]
 
 VERSION: str
 
 def failure_codes() -> list[str]: ...
 def leave() -> None: ...
+def end() -> None: ...
 def main(name: list[str], command: list[str], arguments: list[str]) -> int: ...
 
 @final
