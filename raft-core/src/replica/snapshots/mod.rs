@@ -102,9 +102,13 @@ impl Snapshots {
 }
 
 impl Replica {
-    /// The file of a snapshot that was taken here is whole and durable.
+    /// The file of a snapshot that was taken or received here is whole and durable.
     pub(super) fn snapshot_whole(&mut self, snapshot: EntryId) {
-        self.snapshots.whole = Some(snapshot);
+        if let Some(before) = self.snapshots.whole.replace(snapshot)
+            && before.index != snapshot.index
+        {
+            self.remove_aside([SnapshotFile::Whole(before.index).file_name()]);
+        }
     }
 
     /// Has the log say that a snapshot is whole, once everything up to there is durable in it.
@@ -115,7 +119,10 @@ impl Replica {
         }
     }
 
+    /// None of the entries that it holds may be written after it.
     fn log_snapshot(&mut self, EntryId { index, term }: EntryId) {
+        let durable = self.consensus.log().durable();
+        assert!(index <= durable, "the snapshot {index} goes before its entries, of which {durable} are safe");
         self.consensus.record(Record::Snapshot { index, term });
         let early = seeded::is(Bug::LogRemovedFirst);
         let batch = if early { WriteSeq(0) } else { self.state_needed() };

@@ -325,7 +325,8 @@ impl Replica {
         }
         self.forget_outcomes(snapshot.index);
         self.consensus.install(snapshot);
-        self.log_snapshot(snapshot);
+        self.snapshot_whole(snapshot);
+        self.record_snapshot();
         self.consensus.notify(Notice::SnapshotInstalled { index: snapshot.index });
     }
 

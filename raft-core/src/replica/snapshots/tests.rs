@@ -303,6 +303,39 @@ fn a_snapshot_that_is_whole_makes_the_log_begin_later() {
     assert_eq!(found.last().index, LogIndex(120));
 }
 
+/// The log says that a snapshot is there once the entries up to it are on the disk: none of them may follow.
+#[test]
+fn a_snapshot_that_overtakes_its_entries_is_recorded_after_them() {
+    use crate::message::{InstallSnapshot, SnapshotChunk};
+    let snapshot = snapshot_file(5, 10);
+    let mut follower = Server::fresh("n2");
+    let append = |prev: u64, entries: Vec<Entry>| {
+        Message::AppendEntries(AppendEntries {
+            term: Term(1),
+            prev_log_index: LogIndex(prev),
+            prev_log_term: Term(u64::from(prev > 0)),
+            entries,
+            leader_commit: LogIndex(0),
+            round: Round(0),
+        })
+    };
+    follower.writes_log = false;
+    follower.receives("n1", append(0, vec![noop(1, 1)]));
+    follower.receives("n1", append(1, (2..=9).map(|index| noop(index, 1)).collect()));
+    let data = Bytes::from(snapshot.1);
+    let install =
+        |chunk| InstallSnapshot { term: Term(1), round: Round(1), snapshot: snapshot.0, sent: 0, chunk };
+    follower.receives("n1", Message::InstallSnapshot(install(None)));
+    let chunk = SnapshotChunk { offset: 0, checksum: crate::log::checksum(&data), data, is_last: true };
+    follower.receives("n1", Message::InstallSnapshot(install(Some(chunk))));
+    assert!(follower.notices.contains(&Notice::SnapshotInstalled { index: snapshot.0.index }));
+    follower.writes_log_again();
+    let again = follower.restart();
+    let consensus = again.replica.consensus();
+    assert_eq!(again.replica.failed(), None);
+    assert_eq!((consensus.latest_snapshot(), consensus.log().last_index()), (Some(snapshot.0), LogIndex(9)));
+}
+
 /// An earlier process left the file of the same snapshot, and the log did not say so yet.
 #[test]
 fn what_an_earlier_process_left_is_no_reason_to_remove_what_was_taken_since() {

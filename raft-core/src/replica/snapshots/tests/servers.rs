@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::super::super::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
 use crate::consensus::{Configuration, Timing};
-use crate::disk::{AsideOp, FileName, SnapshotFile};
+use crate::disk::{AsideOp, DiskBatch, FileName, SnapshotFile};
 use crate::kv::{self, Store};
 use crate::log::{Identity, LogOptions, Record, Recovery, create, recover};
 use crate::message::Message;
@@ -71,6 +71,9 @@ pub(super) struct Server {
     pub(super) files: BTreeMap<FileName, Vec<u8>>,
     /// Whether what is done aside is answered.
     pub(super) answers_aside: bool,
+    /// Whether the disk carries out what it is given for the log; else it keeps it for later.
+    pub(super) writes_log: bool,
+    pub(super) log_batches: Vec<DiskBatch>,
     /// What the disk was asked to do aside.
     pub(super) asked: Vec<AsideOp>,
     pub(super) sent: Vec<(NodeId, Message)>,
@@ -97,9 +100,18 @@ impl Server {
             now: Time::ZERO,
         };
         let replica = Replica::new(Stored::from(*found), Box::new(Store::new()), options);
-        let (asked, sent, notices) = (Vec::new(), Vec::new(), Vec::new());
-        let id = id.clone();
-        Server { id, replica, files, answers_aside: true, asked, sent, notices, now: Time::ZERO }
+        Server {
+            id: id.clone(),
+            replica,
+            files,
+            answers_aside: true,
+            writes_log: true,
+            log_batches: Vec::new(),
+            asked: Vec::new(),
+            sent: Vec::new(),
+            notices: Vec::new(),
+            now: Time::ZERO,
+        }
     }
 
     /// With an empty log, acquainted with the others.
@@ -131,12 +143,8 @@ impl Server {
             let is_idle = actions.is_empty() && !self.replica.snapshots.has_more();
             for action in actions {
                 match action {
-                    Action::Disk(batch) => {
-                        batch.ops.iter().for_each(|op| apply(&mut self.files, op));
-                        if batch.sync {
-                            self.replica.step(self.now, Event::Persisted(batch.seq));
-                        }
-                    }
+                    Action::Disk(batch) if !self.writes_log => self.log_batches.push(batch),
+                    Action::Disk(batch) => self.write_log(&batch),
                     Action::Aside { seq, op } => {
                         self.asked.push(op.clone());
                         if self.answers_aside {
@@ -154,6 +162,22 @@ impl Server {
             }
         }
         panic!("{} does not come to rest", self.id);
+    }
+
+    fn write_log(&mut self, batch: &DiskBatch) {
+        batch.ops.iter().for_each(|op| apply(&mut self.files, op));
+        if batch.sync {
+            self.replica.step(self.now, Event::Persisted(batch.seq));
+        }
+    }
+
+    /// The disk goes on with the log.
+    pub(super) fn writes_log_again(&mut self) {
+        self.writes_log = true;
+        for batch in core::mem::take(&mut self.log_batches) {
+            self.write_log(&batch);
+        }
+        self.drain();
     }
 
     pub(super) fn receives(&mut self, from: &str, message: Message) {
