@@ -15,7 +15,7 @@ use super::configuration::{Configuration, MemberRole, Promotion};
 use super::progress::Progress;
 use super::{Consensus, RoleState};
 use crate::entry::Payload;
-use crate::message::{KnownBy, Message};
+use crate::message::{KnownBy, Message, Round};
 use crate::seeded::{self, Bug};
 use crate::types::{LogIndex, NodeId, Time};
 
@@ -47,10 +47,15 @@ impl Changes {
 
 /// Replicating to a learner what the log held when the round began (dissertation §4.2.1). The learner has
 /// caught up when a round takes less than an election timeout: what came up meanwhile takes less still.
+///
+/// It votes once it also knows that it is a member with its disk, and that this is committed: from then on its
+/// vote may be the one that elects whoever would tell it so.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct CatchUpRound {
     end: LogIndex,
     began: Time,
+    /// A round of heartbeats that began when it had all that, and tells it what is committed.
+    told: Option<Round>,
 }
 
 /// Why a server is no member.
@@ -273,14 +278,33 @@ impl Consensus {
             leadership.changes.rounds.remove(id);
             return false;
         };
-        let next = CatchUpRound { end: last, began: now };
+        let next = CatchUpRound { end: last, began: now, told: None };
         let round = leadership.changes.rounds.entry(id.clone()).or_insert(next);
         if progress.match_index < round.end {
             return false;
         }
-        let was_quick = now.since(round.began) < patience;
-        *round = next;
-        was_quick
+        if now.since(round.began) >= patience {
+            *round = next;
+            return false;
+        }
+        match round.told {
+            Some(told) => {
+                let knows = progress.round >= told;
+                if knows {
+                    leadership.changes.rounds.remove(id);
+                }
+                knows
+            }
+            None => {
+                let told = self.begin_round().map(|(told, _)| told);
+                if let RoleState::Leader(leadership) = &mut self.role
+                    && let Some(round) = leadership.changes.rounds.get_mut(id)
+                {
+                    round.told = told;
+                }
+                false
+            }
+        }
     }
 
     /// It has led the cluster to a configuration without itself (dissertation §4.2.2): another is to lead.

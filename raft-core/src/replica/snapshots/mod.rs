@@ -122,7 +122,10 @@ impl Replica {
     /// None of the entries that it holds may be written after it.
     fn log_snapshot(&mut self, EntryId { index, term }: EntryId) {
         let durable = self.consensus.log().durable();
-        assert!(index <= durable, "the snapshot {index} goes before its entries, of which {durable} are safe");
+        assert!(
+            index <= durable,
+            "the snapshot {index} goes before its entries, of which {durable} are safe"
+        );
         self.consensus.record(Record::Snapshot { index, term });
         let early = seeded::is(Bug::LogRemovedFirst);
         let batch = if early { WriteSeq(0) } else { self.state_needed() };
