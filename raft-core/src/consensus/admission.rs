@@ -221,7 +221,7 @@ impl Consensus {
 
     /// What a peer made of our introduction is out of date: one of us has another configuration by now. It is
     /// told after a while, so that no flood of messages makes one of introductions.
-    fn introduce_again(&mut self, peer: &NodeId) {
+    pub(super) fn introduce_again(&mut self, peer: &NodeId) {
         if self.connected.contains(peer) {
             self.admission.unanswered.entry(peer.clone()).or_insert(self.now + REPEAT);
         }

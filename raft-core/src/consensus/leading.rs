@@ -30,6 +30,8 @@ pub struct Leadership {
     pub(crate) round: Round,
     pub(crate) transfer: Option<Transfer>,
     pub(crate) changes: Changes,
+    /// When it looks next whether it still leads: heartbeats that reads bring forward do not put that off.
+    looks_at: Time,
 }
 
 impl Leadership {
@@ -40,7 +42,7 @@ impl Leadership {
     }
 
     pub(super) fn deadline(&self) -> Time {
-        let heartbeat = self.progress.values().map(|progress| progress.heartbeat_due).min();
+        let heartbeat = self.progress.values().map(|progress| progress.heartbeat_due.min(self.looks_at)).min();
         let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
         // A single voter has nobody to speak to.
         let never = Time::from_micros(u64::MAX);
@@ -61,7 +63,9 @@ impl Consensus {
         let progress = self.others().into_iter().map(|id| (id, Progress::new(last, self.now))).collect();
         let (round, term_start) = (Round::default(), last.next());
         let changes = Changes::new(self.now);
-        self.role = RoleState::Leader(Leadership { progress, term_start, round, transfer: None, changes });
+        let looks_at = self.now + self.timing.heartbeat_interval;
+        self.role =
+            RoleState::Leader(Leadership { progress, term_start, round, transfer: None, changes, looks_at });
         self.eager_until = None;
         self.last_refusals.clear();
         self.notify(Notice::RoleChanged {
@@ -192,6 +196,7 @@ impl Consensus {
     pub(super) fn tick_leader(&mut self) {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let (now, patience) = (self.now, self.timing.election_timeout_max);
+        leadership.looks_at = now + self.timing.heartbeat_interval;
         let heard = |id: &NodeId| {
             leadership.progress.get(id).is_none_or(|progress| now.since(progress.last_contact) < patience)
         };
@@ -200,6 +205,12 @@ impl Consensus {
         }
         if leadership.transfer.as_ref().is_some_and(|transfer| transfer.deadline <= now) {
             leadership.transfer = None;
+        }
+        // One that was removed and added again may not know this server for a member, and answer nothing.
+        let silent =
+            leadership.progress.iter().filter(|(_, progress)| now.since(progress.last_contact) >= patience);
+        for id in silent.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.introduce_again(&id);
         }
     }
 }

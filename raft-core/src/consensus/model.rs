@@ -106,7 +106,7 @@ fn project_votes(votes: &Votes, names: Names<'_>) -> (u64, bool) {
 /// Whether a follower has answered yet only decides to whom leadership is handed over. Changes of the members
 /// are not modelled: what a leader keeps in mind of them stays as it began.
 fn project_leadership(leadership: &Leadership, names: Names<'_>, mut out: &mut dyn Hasher) {
-    let Leadership { progress, term_start, round, transfer, changes: _ } = leadership;
+    let Leadership { progress, term_start, round, transfer, changes: _, looks_at: _ } = leadership;
     (3u8, term_start, round, transfer.is_some()).hash(&mut out);
     let mut of_peers: alloc::vec::Vec<_> = progress
         .iter()

@@ -162,10 +162,12 @@ impl Checkpoint {
 
 impl Replica {
     /// Whether [`Replica::checkpoint`] may be asked for: not while a state is on its way into the state
-    /// machine or out of it.
+    /// machine or out of it, nor while the log begins after a snapshot that it does not say to be there yet.
     #[must_use]
     pub fn has_checkpoint(&self) -> bool {
-        !self.snapshots.is_under_way()
+        let base = self.consensus.log().base().index;
+        let from = self.consensus.oldest_snapshot().unwrap_or_default().index;
+        !self.snapshots.is_under_way() && base <= from
     }
 
     /// The state as it is: to be asked for right after [`Replica::drain`].

@@ -85,7 +85,7 @@ impl Replica {
             return;
         }
         // Where one of the two is too far ahead, a later report will do.
-        let Some(ours) = self.chain.at(theirs.index) else { return };
+        let Some(ours) = self.hash_at(theirs.index) else { return };
         if self.comparison.term != term {
             self.comparison = Comparison { term, peers: BTreeMap::new() };
         }
@@ -153,13 +153,20 @@ impl Replica {
         self.comparison.peers.remove(peer);
     }
 
+    /// The hash after an index, while it is remembered: not from before the oldest snapshot, so that a replay
+    /// that begins with that one knows the same.
+    fn hash_at(&self, index: LogIndex) -> Option<StateHash> {
+        let oldest = self.consensus.oldest_snapshot().unwrap_or_default().index;
+        self.chain.at(index).filter(|_| index >= oldest)
+    }
+
     /// The leader says that this server's state is wrong.
     pub(super) fn told_of_divergence(&mut self, from: &NodeId, term: Term, at: Applied) {
         if term != self.consensus.term() || self.consensus.leader() != Some(from) {
             return;
         }
         let (index, theirs) = (at.index, at.hash);
-        if let Some(ours) = self.chain.at(index).filter(|ours| *ours != theirs) {
+        if let Some(ours) = self.hash_at(index).filter(|ours| *ours != theirs) {
             self.diverge(Divergence { index, ours, theirs, peers: [from.clone()].into() });
         }
     }

@@ -11,7 +11,9 @@ pub(crate) fn check(replica: &Replica, owes_since: Option<Time>, now: Time) {
     let Some(since) = owes_since.filter(|_| consensus.role() == Role::Leader) else { return };
     let timing = consensus.timing();
     let longest = timing.election_timeout_max * 2 + timing.heartbeat_interval;
-    let is_alone = consensus.configuration().voters().count() == 1;
+    // Nor was there anybody before a second voter that has just been added.
+    let (_, committed) = consensus.configuration_at(consensus.commit_index());
+    let is_alone = [consensus.configuration(), committed].iter().any(|known| known.voters().count() == 1);
     assert!(
         is_alone || now.since(since) <= longest,
         "Hung Disk: {} leads term {}, and its disk has not answered for {:?}",

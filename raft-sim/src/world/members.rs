@@ -157,11 +157,13 @@ impl World {
         let before = term(self);
         let removed = self.removed_in_touch();
         let until = self.now + self.plan.timing.election_timeout_max * QUIET;
-        let hangs =
-            |node: &Node| node.replica.as_ref().is_some_and(|replica| replica.disk_health().is_hung());
+        let hangs = |node: &Node| {
+            let disk = node.replica.as_ref().map(|replica| replica.disk_health());
+            disk.is_some_and(|disk| disk.is_hung() || disk.is_full())
+        };
         while self.now < until && self.queue.next_at().is_some() {
             self.next();
-            // A flush that began before all healed: its leader may hand over.
+            // A flush that began before all healed, or a disk that was full then: its leader may hand over.
             if self.nodes.iter().any(hangs) {
                 return;
             }

@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 
 use super::super::Replica;
 use super::super::aside::Purpose;
-use super::super::event::Notice;
+use super::super::event::{Notice, Role};
 use super::restoring::{Restoring, Unusable};
 use super::sending::CHUNK_BYTES;
 use super::taking::SnapshotPart;
@@ -218,6 +218,7 @@ impl Replica {
 
     /// What was asked for aside is done.
     pub(in super::super) fn received_aside(&mut self, number: u64, outcome: AsideOutcome) {
+        self.give_up_superfluous();
         let Some(receiving) = self.snapshots.receiving.as_mut().filter(|r| r.number == number) else {
             return;
         };
@@ -248,7 +249,9 @@ impl Replica {
     /// applied: the state at that index may then be written to the same file.
     pub(in super::super) fn give_up_superfluous(&mut self) {
         let commit_index = self.consensus.commit_index;
-        if self.snapshots.receiving.as_ref().is_some_and(|r| r.snapshot.index <= commit_index) {
+        // A leader has all that is committed (paper §5.4), and commits by counting alone.
+        let leads = self.consensus.role() == Role::Leader;
+        if self.snapshots.receiving.as_ref().is_some_and(|r| leads || r.snapshot.index <= commit_index) {
             self.abandon_receiving();
         }
     }
