@@ -787,6 +787,53 @@ raft_status raft_node_promote_member(raft_node *node,
                                      uint32_t timeout_ms);
 
 /**
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the voter
+ * `old_id` once it has caught up. Otherwise as raft_node_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL or
+ * NUL-terminated texts.
+ */
+raft_status raft_node_replace_member(raft_node *node,
+                                     const char *old_id,
+                                     const char *node_id,
+                                     const char *address,
+                                     uint32_t timeout_ms);
+
+/**
+ * Gives the member `node_id` a priority: among those that could lead, the one with the highest does. Otherwise
+ * as raft_node_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_node_set_priority(raft_node *node,
+                                   const char *node_id,
+                                   uint8_t priority,
+                                   uint32_t timeout_ms);
+
+/**
+ * Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe more, and
+ * waits until the leader's own is on its disk. RAFT_CONFLICT where the leader cannot write one, and why.
+ *
+ * `timeout_ms`: how long it may take; 0 for the node's default. `index`: where to put the log index whose
+ * state it holds; `bytes`: the length of its file; `took_ms`: how long the leader took over it, in
+ * milliseconds. Each is 0 where it fails, and may be NULL.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `node` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or may
+ * be written to.
+ */
+raft_status raft_node_snapshot(raft_node *node,
+                               uint32_t timeout_ms,
+                               uint64_t *index,
+                               uint64_t *bytes,
+                               uint64_t *took_ms);
+
+/**
  * Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of
  * those who stay cannot be reached, unless `force` is true: then nothing can be written until enough are
  * back.
@@ -1065,6 +1112,53 @@ raft_status raft_client_add_member(raft_client *client,
 raft_status raft_client_promote_member(raft_client *client,
                                        const char *node_id,
                                        uint32_t timeout_ms);
+
+/**
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the voter
+ * `old_id` once it has caught up. Otherwise as raft_client_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL or
+ * NUL-terminated texts.
+ */
+raft_status raft_client_replace_member(raft_client *client,
+                                       const char *old_id,
+                                       const char *node_id,
+                                       const char *address,
+                                       uint32_t timeout_ms);
+
+/**
+ * Gives the member `node_id` a priority: among those that could lead, the one with the highest does. Otherwise
+ * as raft_client_add_member().
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+ */
+raft_status raft_client_set_priority(raft_client *client,
+                                     const char *node_id,
+                                     uint8_t priority,
+                                     uint32_t timeout_ms);
+
+/**
+ * Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe more, and
+ * waits until the leader's own is on its disk. RAFT_CONFLICT where the leader cannot write one, and why.
+ *
+ * `timeout_ms`: how long it may take; 0 for the client's default. `index`: where to put the log index whose
+ * state it holds; `bytes`: the length of its file; `took_ms`: how long the leader took over it, in
+ * milliseconds. Each is 0 where it fails, and may be NULL.
+ *
+ * Threads: any, at any time.
+ *
+ * Pointers: `client` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or may
+ * be written to.
+ */
+raft_status raft_client_snapshot(raft_client *client,
+                                 uint32_t timeout_ms,
+                                 uint64_t *index,
+                                 uint64_t *bytes,
+                                 uint64_t *took_ms);
 
 /**
  * Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of

@@ -1,4 +1,4 @@
-"""A cluster restored from a snapshot of another: the state of one log index, whatever is written then."""
+"""A cluster restored from a backup of another: the state of one log index, whatever is written then."""
 
 import json
 import re

@@ -39,6 +39,8 @@ def test_every_call(node: RaftNode) -> None:
                 await client.add_member("solo", "127.0.0.1:1", learner=True, priority=1)
             with pytest.raises(raft_py.ConflictError):
                 await client.promote_member("other")
+            assert await client.set_priority("solo", 1) > 0
+            assert (await client.snapshot()).index == (await client.status())["snapshot_index"]
             with pytest.raises(raft_py.ConflictError):
                 await client.remove_member("solo")
             assert client.endpoints == [node.address]

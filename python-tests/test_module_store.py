@@ -152,10 +152,17 @@ def test_every_call(store: RaftNode | RaftClient) -> None:
     [member] = store.members()["members"]
     assert (member["node_id"], member["role"], member["priority"]) == ("solo", "voter", 0)
     assert store.promote_member("solo") >= 0
+    assert store.set_priority("solo", 7) > 0
+    assert store.members()["members"][0]["priority"] == 7
+    assert store.set_priority("solo", 0) > 0
+    taken = store.snapshot()
+    assert min(taken.index, taken.bytes) > 0
+    assert store.status()["snapshot_index"] == taken.index
     refused: list[Callable[[], int]] = [
         partial(store.add_member, "solo", "127.0.0.1:1"),
         partial(store.promote_member, "other"),
         partial(store.remove_member, "solo"),
+        partial(store.set_priority, "other", 1),
         partial(store.remove_member, "other", force=True),
     ]
     for change in refused:

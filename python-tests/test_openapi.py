@@ -20,6 +20,8 @@ DOCUMENTED = {
     "/api/why": "get",
     "/api/recording": "get",
     "/api/transfer": "post",
+    "/api/snapshot": "post",
+    "/api/backup": "get",
     "/api/members": "get",
     "/api/members/{id}": "delete",
     "/openapi.json": "get",
@@ -72,6 +74,7 @@ def test_answers_are_as_described(shared_cluster: Cluster, document: dict[str, A
     check(document, "/api/delete", "post", http.delete_key("k"))
     check(document, "/api/state_machine", "get", http.get("/api/state_machine"))
     check(document, "/api/session", "post", http.post("/api/session", {"client": "c"}))
+    check(document, "/api/snapshot", "post", http.post("/api/snapshot", {}))
     for node in shared_cluster:
         for path in ("/health", "/api/status", "/api/why"):
             check(document, path, "get", node.http.get(path))
@@ -93,6 +96,7 @@ def test_problems_are_as_described(shared_cluster: Cluster, document: dict[str, 
         ("/api/vote", http.post("/api/vote", {}), "bad_request"),
         ("/api/members", http.post("/api/members", {"node_id": "x", "promote": True}), "conflict"),
         ("/api/transfer", http.post("/api/transfer", {"node_id": "nobody"}), "conflict"),
+        ("/api/snapshot", http.post("/api/snapshot", {"now": True}), "bad_request"),
     ]:
         assert reply.code == code
         check(document, path, "post", reply)

@@ -64,6 +64,13 @@ int main(void)
     raft_string_free(json);
     TRY(raft_client_remove_member(client, "node_3", false, 0));
     TRY(raft_client_promote_member(client, "node_0", 0));
+    TRY(raft_client_set_priority(client, "node_0", 0, 0));
+    uint64_t index, bytes;
+    TRY(raft_client_snapshot(client, 0, &index, &bytes, NULL));
+    printf("a snapshot of %d bytes or more: %d\n", 100, index > 0 && bytes >= 100);
+    // What cannot be: the members stay as they are.
+    status = raft_client_replace_member(client, "nobody", "node_3", "127.0.0.1:12003", 0);
+    printf("%s: %s\n", raft_status_name(status), raft_last_error_message());
     TRY(raft_client_transfer(client, NULL, 0, &json));
     raft_string_free(json);
     raft_client_free(client);

@@ -79,6 +79,11 @@ int main(void)
     TRY(raft_node_remove_member(node, "spare", false, 0));
     // It votes, and it leads.
     TRY(raft_node_promote_member(node, "solo", 0));
+    TRY(raft_node_set_priority(node, "solo", 1, 0));
+    // Nobody votes whose place another could take.
+    status = raft_node_replace_member(node, "nobody", "spare", "127.0.0.1:7001", 0);
+    printf("%s: %s\n", raft_status_name(status), raft_last_error_message());
+    TRY(raft_node_snapshot(node, 0, NULL, NULL, NULL));
     TRY(raft_node_transfer(node, "solo", 0, &json));
     raft_string_free(json);
 

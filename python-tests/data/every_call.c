@@ -101,6 +101,7 @@ static void lists(raft_node *node, raft_client *client)
 static void documents(raft_node *node, raft_client *client)
 {
     char *json;
+    uint64_t index, bytes, took;
     CHECK(raft_node_status(node, 0, &json) == RAFT_OK && strstr(json, "\"leader\""));
     raft_string_free(json);
     CHECK(raft_node_explain(node, 0, &json) == RAFT_OK && strstr(json, "\"ok\":true"));
@@ -119,6 +120,12 @@ static void documents(raft_node *node, raft_client *client)
     CHECK(raft_client_promote_member(client, "other", 0) == RAFT_CONFLICT);
     CHECK(raft_node_remove_member(node, "n", false, 0) == RAFT_CONFLICT);
     CHECK(raft_client_remove_member(client, "other", true, 0) == RAFT_CONFLICT);
+    CHECK(raft_node_set_priority(node, "n", 1, 0) == RAFT_OK);
+    CHECK(raft_client_set_priority(client, "other", 1, 0) == RAFT_CONFLICT);
+    CHECK(raft_node_replace_member(node, "other", "m", "127.0.0.1:1", 0) == RAFT_CONFLICT);
+    CHECK(raft_client_replace_member(client, "n", "m", "nowhere", 0) == RAFT_BAD_REQUEST);
+    CHECK(raft_node_snapshot(node, 0, &index, &bytes, NULL) == RAFT_OK && index > 0 && bytes > 0);
+    CHECK(raft_client_snapshot(client, 0, &bytes, NULL, &took) == RAFT_OK && bytes > index && took < 60000);
     CHECK(raft_node_transfer(node, "n", 0, NULL) == RAFT_OK);
     CHECK(raft_client_transfer(client, "n", 0, &json) == RAFT_OK && strcmp(json, "n") == 0);
     raft_string_free(json);

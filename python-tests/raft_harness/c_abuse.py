@@ -86,6 +86,14 @@ _STORE = {
         not_utf8={"node_id": UTF8, "address": UTF8},
     ),
     "promote_member": Row(empty={"node_id": BAD}, too_long={"node_id": BAD}, not_utf8={"node_id": UTF8}),
+    "replace_member": Row(
+        good=CONFLICT,
+        empty={"old_id": BAD, "node_id": BAD, "address": BAD},
+        too_long={"old_id": BAD, "node_id": BAD, "address": BAD},
+        not_utf8={"old_id": UTF8, "node_id": UTF8, "address": UTF8},
+    ),
+    "set_priority": Row(empty={"node_id": BAD}, too_long={"node_id": BAD}, not_utf8={"node_id": UTF8}),
+    "snapshot": Row(optional=frozenset({"index", "bytes", "took_ms"})),
     "remove_member": Row(
         good=CONFLICT, empty={"node_id": BAD}, too_long={"node_id": BAD}, not_utf8={"node_id": UTF8}
     ),

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 
 use raft_node::blocking::{Administration, Call, Failure, NewMember};
 
-use crate::input::{self, NODE_ID, setting};
+use crate::input::{self, NODE_ID, OLD_ID, setting};
 use crate::problem::{Problem, status_of};
 use crate::status::raft_status;
 use crate::status::raft_status::RAFT_PROTOCOL;
@@ -73,6 +73,54 @@ pub(crate) unsafe fn add_member<D: Door>(
             (door, NewMember { node_id, address, learner, ..NewMember::default() })
         };
         door.store()?.add_member(&member, input::call(timeout_ms))?;
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointers are as the documentation of `raft_node_replace_member` asks.
+pub(crate) unsafe fn replace_member<D: Door>(
+    door: *const D,
+    old_id: *const c_char,
+    node_id: *const c_char,
+    address: *const c_char,
+    timeout_ms: u32,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: the caller's pointers are as documented, for the time of this call.
+        let (door, member) = unsafe {
+            let door = input::borrow(door, D::NAME)?;
+            let replaces = Some(input::text(old_id, OLD_ID)?.to_owned());
+            let node_id = input::text(node_id, NODE_ID)?.to_owned();
+            let address = input::text(address, setting("the address"))?.to_owned();
+            (door, NewMember { node_id, address, replaces, ..NewMember::default() })
+        };
+        door.store()?.add_member(&member, input::call(timeout_ms))?;
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointers are as the documentation of `raft_node_snapshot` asks.
+pub(crate) unsafe fn snapshot<D: Door>(
+    door: *const D,
+    timeout_ms: u32,
+    index: *mut u64,
+    bytes: *mut u64,
+    took_ms: *mut u64,
+) -> raft_status {
+    status_of(|| {
+        // SAFETY: the caller's pointers are as documented, for the time of this call.
+        let (places, door) = unsafe {
+            let places = [index, bytes, took_ms].map(|place| input::maybe_out(place, 0));
+            (places, input::borrow(door, D::NAME)?)
+        };
+        let taken = door.store()?.snapshot(input::call(timeout_ms))?;
+        for (place, number) in places.into_iter().zip([taken.index, taken.bytes, taken.took_ms]) {
+            if let Some(place) = place {
+                *place = number;
+            }
+        }
         Ok(())
     })
 }

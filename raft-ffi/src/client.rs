@@ -327,6 +327,69 @@ pub unsafe extern "C" fn raft_client_promote_member(
     unsafe { administration::change_member(client, node_id, timeout_ms, promote) }
 }
 
+/// Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the
+/// voter `old_id` once it has caught up. Otherwise as raft_client_add_member().
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL
+/// or NUL-terminated texts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_replace_member(
+    client: *mut raft_client,
+    old_id: *const c_char,
+    node_id: *const c_char,
+    address: *const c_char,
+    timeout_ms: u32,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::replace_member(client, old_id, node_id, address, timeout_ms) }
+}
+
+/// Gives the member `node_id` a priority: among those that could lead, the one with the highest does.
+/// Otherwise as raft_client_add_member().
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `node_id` is NULL or a NUL-terminated text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_set_priority(
+    client: *mut raft_client,
+    node_id: *const c_char,
+    priority: u8,
+    timeout_ms: u32,
+) -> raft_status {
+    let set = |door: &dyn Administration, id: &str, call: Call<'_>| door.set_priority(id, priority, call);
+    // SAFETY: passed on.
+    unsafe { administration::change_member(client, node_id, timeout_ms, set) }
+}
+
+/// Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe more, and
+/// waits until the leader's own is on its disk. RAFT_CONFLICT where the leader cannot write one, and why.
+///
+/// `timeout_ms`: how long it may take; 0 for the client's default. `index`: where to put the log index whose
+/// state it holds; `bytes`: the length of its file; `took_ms`: how long the leader took over it, in
+/// milliseconds. Each is 0 where it fails, and may be NULL.
+///
+/// Threads: any, at any time.
+///
+/// # Safety
+/// `client` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or
+/// may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raft_client_snapshot(
+    client: *mut raft_client,
+    timeout_ms: u32,
+    index: *mut u64,
+    bytes: *mut u64,
+    took_ms: *mut u64,
+) -> raft_status {
+    // SAFETY: passed on.
+    unsafe { administration::snapshot(client, timeout_ms, index, bytes, took_ms) }
+}
+
 /// Has the member `node_id` removed, and waits until that is committed. RAFT_CONFLICT where a majority of
 /// those who stay cannot be reached, unless `force` is true: then nothing can be written until enough are
 /// back.

@@ -23,6 +23,7 @@ pub(crate) struct Text {
 
 pub(crate) const KEY: Text = Text { what: "the key", limit: Key::MAX_LEN, too_long: RAFT_BAD_REQUEST };
 pub(crate) const NODE_ID: Text = Text { what: "the node's id", ..KEY };
+pub(crate) const OLD_ID: Text = Text { what: "the old node's id", ..KEY };
 pub(crate) const PREFIX: Text = Text { what: "the prefix", ..KEY };
 pub(crate) const TEXT: Text = Text { what: "the text", limit: MAX_VALUE_BYTES, too_long: RAFT_TOO_LARGE };
 /// Bytes take a third more as base64, and JSON may be written with blanks.

@@ -71,6 +71,9 @@ pub enum RequestError {
     /// yet be.
     #[error("no answer in time: it may or may not have been done, or may yet be; the status tells")]
     TaskUnknown,
+    /// There is no snapshot yet, and none was to be taken.
+    #[error("this node has no snapshot yet: ask for a fresh one")]
+    NoSnapshot,
     /// A peer call names a server that is not a member.
     #[error("{node_id} is not a member of this cluster")]
     NotAMember {

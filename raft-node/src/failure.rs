@@ -159,6 +159,7 @@ impl From<RequestError> for Failure {
             RequestError::SessionExpired
             | RequestError::SequenceReused
             | RequestError::CommandDiffers
+            | RequestError::NoSnapshot
             | RequestError::Declined(_) => FailureCode::Conflict,
             RequestError::DiskFull { .. } => FailureCode::DiskFull,
             RequestError::ShuttingDown => FailureCode::ShuttingDown,

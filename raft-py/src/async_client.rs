@@ -253,6 +253,27 @@ impl AsyncClient {
         self.begin(py, options(py, timeout, None)?, done, work, changed)
     }
 
+    #[pyo3(signature = (done, node_id, priority, timeout=None))]
+    fn set_priority(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        node_id: String,
+        priority: u8,
+        timeout: Option<f64>,
+    ) -> PyResult<Task> {
+        let work = |client: Client| async move { client.set_priority(&node_id, priority).await };
+        self.begin(py, options(py, timeout, None)?, done, work, changed)
+    }
+
+    #[pyo3(signature = (done, timeout=None))]
+    fn snapshot(&self, py: Python<'_>, done: Py<PyAny>, timeout: Option<f64>) -> PyResult<Task> {
+        let work = |client: Client| async move { client.snapshot().await };
+        self.begin(py, options(py, timeout, None)?, done, work, |py, taken| {
+            object(py, (taken.index, taken.bytes, taken.took_ms))
+        })
+    }
+
     #[pyo3(signature = (done, node_id, force, timeout=None))]
     fn remove_member(
         &self,

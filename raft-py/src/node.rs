@@ -114,6 +114,23 @@ impl Node {
         blocking(py, options(py, timeout, None)?, |call| self.node().promote_member(node_id, call))
     }
 
+    #[pyo3(signature = (node_id, priority, timeout=None))]
+    fn set_priority(
+        &self,
+        py: Python<'_>,
+        node_id: &str,
+        priority: u8,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        blocking(py, options(py, timeout, None)?, |call| self.node().set_priority(node_id, priority, call))
+    }
+
+    #[pyo3(signature = (timeout=None))]
+    fn snapshot(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<(u64, u64, u64)> {
+        let taken = blocking(py, options(py, timeout, None)?, |call| self.node().snapshot(call))?;
+        Ok((taken.index, taken.bytes, taken.took_ms))
+    }
+
     #[pyo3(signature = (node_id, force, timeout=None))]
     fn remove_member(
         &self,

@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use raft_node::core::types::NodeId;
 
+use crate::backup::BackupArgs;
 use crate::client::ClientArgs;
 use crate::cluster::ClusterArgs;
 use crate::dashboard::DashboardArgs;
@@ -70,7 +71,7 @@ Settings:
     node_0 = \"10.0.0.1:12000\"
     node_1 = \"10.0.0.2:12000\"
   A first word that is a command is that command: a node cannot be named
-  cluster, dashboard, client, demo, replay, recover, restore,
+  cluster, dashboard, client, demo, replay, recover, backup, restore,
   completions or help.
 
 Exit codes:
@@ -116,7 +117,9 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Make a new cluster of what is left of one that has lost its majority for good
     Recover(RecoverArgs),
-    /// Make the first member of a new cluster out of a snapshot
+    /// Fetch a backup of a cluster that runs
+    Backup(BackupArgs),
+    /// Make the first member of a new cluster out of a backup
     Restore(RestoreArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
@@ -225,6 +228,9 @@ mod tests {
             "restore file node_0",
             "restore file no/de h:1",
             "restore file node_0 h",
+            "backup file",
+            "backup --timeout 0",
+            "client snapshot now",
             "recover raft-data",
             "recover --data-dir a --yes",
         ] {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod client;
 mod cluster;
 mod dashboard;
@@ -14,6 +15,7 @@ mod failure;
 pub mod fuzzing;
 mod logging;
 mod node;
+mod part;
 mod program;
 mod recover;
 mod replay;
@@ -52,6 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Recover(args)) => recover::run(&args),
+        Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Restore(args)) => restore::run(&args),
     }
 }

@@ -1,4 +1,4 @@
-//! `raft-server restore`: the first member of a new cluster, made of a snapshot.
+//! `raft-server restore`: the first member of a new cluster, made of a backup.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -15,17 +15,18 @@ use crate::failure::Failure;
 /// `raft-server restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Any whole snapshot-… of a node's data directory will do, copied while the node
-runs. The state is the one at the log index that the file is named after. The new
-cluster has one member, and an id of its own; others are added with --join.
+The new cluster has the state at one log index, one member, and an id of its own;
+others are added with --join. A snapshot-… of a node's data directory is a backup
+too, of the log index that it is named after, and may be copied while the node
+runs.
 
 Example:
-  cp raft-data/node_0/snapshot-00000000000000001000 backup
+  raft-server backup > backup
   raft-server restore backup new_0 10.0.0.7:12000 --data-dir new/new_0
 
 Exit codes: 0 done; 2 nothing was made, for a reason that is told.")]
 pub(crate) struct RestoreArgs {
-    /// A snapshot of a node
+    /// What raft-server backup wrote
     file: PathBuf,
     /// The new cluster's first member
     node_id: NodeId,

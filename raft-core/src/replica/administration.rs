@@ -147,8 +147,8 @@ pub enum TaskRefused {
     /// The state machine takes none.
     #[error("the state machine takes no snapshots")]
     NoSnapshots,
-    /// The leader's could not be written. The log is kept until one can.
-    #[error("the leader could not write a snapshot: {reason}")]
+    /// It could not be written. The log is kept until one can.
+    #[error("a snapshot could not be written: {reason}")]
     SnapshotFailed {
         /// In words.
         reason: String,
@@ -240,14 +240,27 @@ impl Replica {
             self.clients.now_is(token, Kind::HandedOn);
             self.perform(Origin::Client(token), &task);
         } else if let Some(leader) = self.other_leader().filter(|_| !waiting) {
-            let request = self.administration.next_request;
-            self.administration.next_request = RequestId(request.0 + 1);
-            self.consensus.send(&leader, Message::Administer { request, task: task.clone() });
+            let request = self.ask_to(&leader, task.clone());
             self.administration.forwarded.insert(request, Forwarded { token, to: leader, task });
             self.clients.now_is(token, Kind::HandedOn);
         } else {
             self.administration.parked.push_back((token, task));
         }
+    }
+
+    /// Asks the leader, if that is another server, for something whose answer nobody waits for. Whether it
+    /// could be asked.
+    pub(super) fn ask_leader_alone(&mut self, task: &Task) -> bool {
+        let Some(leader) = self.other_leader() else { return false };
+        self.ask_to(&leader, task.clone());
+        true
+    }
+
+    fn ask_to(&mut self, leader: &NodeId, task: Task) -> RequestId {
+        let request = self.administration.next_request;
+        self.administration.next_request = RequestId(request.0 + 1);
+        self.consensus.send(leader, Message::Administer { request, task });
+        request
     }
 
     /// Hands on what waited for a leader, now that there may be one.

@@ -119,7 +119,8 @@ impl Replica {
         }
         let (applied, genesis, frozen) = self.execute(first, last, self.may_freeze());
         for entry in self.consensus.log.range(first..=last) {
-            self.snapshots.marks.applied(entry);
+            let is_frozen = frozen.is_some_and(|frozen| frozen.at.index == entry.index);
+            self.snapshots.marks.applied(entry, is_frozen);
         }
         for (index, term, outcome) in applied {
             self.settle(index, term, outcome.as_ref());

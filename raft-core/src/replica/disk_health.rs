@@ -15,7 +15,7 @@
 //! has room for. So a server whose disk is full votes and follows as far as that goes. If it leads, it has a
 //! snapshot taken, which may make room, and hands over; where nobody takes over it goes on leading, answers
 //! questions, and takes no more commands. It stands only after all others had the time to, and declines to be
-//! handed leadership.
+//! handed leadership. Where a snapshot had no room, another is wanted as soon as there is room again.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -136,6 +136,9 @@ impl Replica {
     pub(super) fn disk_has_room(&mut self) {
         if self.consensus.disk.full.take().is_some() {
             self.consensus.notify(Notice::DiskHasRoom);
+            if self.snapshots.marks.has_failed() {
+                self.snapshots.marks.want();
+            }
         }
     }
 

@@ -264,6 +264,7 @@ impl Replica {
             self.resume_tasks();
             self.start_reads();
             self.mark_snapshot();
+            self.ask_leader_for_mark();
             self.consensus.flush();
             self.consensus.log.free_some();
             self.record_snapshot();

@@ -1,7 +1,7 @@
 //! The blocking client.
 
 use super::wait::{AtHome, Waiter};
-use super::{Administration, Call, Deleted, Failure, Item, NewMember, Store, Value, Written};
+use super::{Administration, Call, Deleted, Failure, Item, NewMember, Snapshot, Store, Value, Written};
 use crate::client::{self, ClientConfig};
 
 /// A blocking [`client::Client`].
@@ -84,6 +84,14 @@ impl Administration for Client {
 
     fn promote_member(&self, node_id: &str, call: Call<'_>) -> Result<u64, Failure> {
         self.wait(call, async |client| Ok(client.promote_member(node_id).await?.configuration_index))
+    }
+
+    fn set_priority(&self, node_id: &str, priority: u8, call: Call<'_>) -> Result<u64, Failure> {
+        self.wait(call, async |client| Ok(client.set_priority(node_id, priority).await?.configuration_index))
+    }
+
+    fn snapshot(&self, call: Call<'_>) -> Result<Snapshot, Failure> {
+        self.wait(call, async |client| client.snapshot().await)
     }
 
     fn remove_member(&self, node_id: &str, force: bool, call: Call<'_>) -> Result<u64, Failure> {

@@ -9,7 +9,7 @@ mod wait;
 
 use std::time::Duration;
 
-pub use crate::client::NewMember;
+pub use crate::client::{NewMember, Snapshot};
 pub use crate::failure::{Failure, FailureCode};
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
 pub use client::Client;
@@ -110,6 +110,18 @@ pub trait Administration {
     /// # Errors
     /// As [`Administration::add_member`].
     fn promote_member(&self, node_id: &str, call: Call<'_>) -> Result<u64, Failure>;
+
+    /// Gives a member a priority: among those that could lead, the highest does.
+    ///
+    /// # Errors
+    /// As [`Administration::add_member`].
+    fn set_priority(&self, node_id: &str, priority: u8, call: Call<'_>) -> Result<u64, Failure>;
+
+    /// Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe more.
+    ///
+    /// # Errors
+    /// See [`FailureCode`]; `Conflict` where the leader cannot write one, and why.
+    fn snapshot(&self, call: Call<'_>) -> Result<Snapshot, Failure>;
 
     /// Has a member removed; with `force` also where a majority of those who stay cannot be reached.
     ///

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::wait::{AtHome, Waiter};
 use super::{
-    Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, NewMember, Store, Value, Written,
+    Administration, Call, Deleted, Failure, FailureCode, Item, LONGEST, NewMember, Snapshot, Store, Value,
+    Written,
 };
 use crate::config::{Config, split_address};
 use crate::error::{RequestError, StartError};
@@ -267,6 +268,18 @@ impl Administration for Node {
             Some(old) => Change::Replace { old: node_id(old)?, new: id, address },
         };
         self.change_members(change, call)
+    }
+
+    fn set_priority(&self, id: &str, priority: u8, call: Call<'_>) -> Result<u64, Failure> {
+        self.change_members(Change::SetPriority { id: node_id(id)?, priority }, call)
+    }
+
+    fn snapshot(&self, call: Call<'_>) -> Result<Snapshot, Failure> {
+        let deadline = self.deadline(call)?;
+        let snapshot = self.node.snapshot(Some(left(deadline)));
+        let taken = self.waiter.wait(call, Self::by(deadline, FailureCode::OutcomeUnknown, snapshot))?;
+        let took_ms = u64::try_from(taken.took.as_millis()).unwrap_or(u64::MAX);
+        Ok(Snapshot { index: taken.index.0, bytes: taken.bytes, took_ms })
     }
 
     fn promote_member(&self, id: &str, call: Call<'_>) -> Result<u64, Failure> {

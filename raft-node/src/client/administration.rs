@@ -4,7 +4,7 @@ use hyper::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{Ask, Journey, Once};
+use super::call::{Ask, Journey, Once, Timed};
 use super::error::ClientError;
 use super::{Client, JSON, Member, answer_of, wire};
 use crate::http::percent;
@@ -35,6 +35,18 @@ pub struct Members {
 pub struct Changed {
     /// Where the configuration that says so stands in the log.
     pub configuration_index: u64,
+}
+
+/// A snapshot was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// The log index whose state it holds.
+    pub index: u64,
+    /// The length of its file in bytes.
+    pub bytes: u64,
+    /// How long the leader took over it, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// A server that is to become a member.
@@ -75,7 +87,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn members(&self) -> Result<Members, ClientError> {
-        wire::report(&self.read("/api/members".to_owned(), false).await?)
+        wire::report(&self.read("/api/members".to_owned(), Timed::Not).await?)
     }
 
     /// Has a server added, and waits until it has caught up and votes, or as a learner is a member. Asked for
@@ -120,6 +132,15 @@ impl Client {
         self.order(Method::DELETE, &target, &json!({}), Once::Harmless).await
     }
 
+    /// Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe more.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `Problem` with `conflict` where the leader cannot write one, and why.
+    pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
+        let (target, timed) = ("/api/snapshot".to_owned(), Timed::Hour);
+        self.order_within(timed, Method::POST, target, &json!({}), Once::Harmless).await
+    }
+
     /// Asks for something that changes the cluster.
     async fn order<T: for<'a> Deserialize<'a>>(
         &self,
@@ -128,14 +149,25 @@ impl Client {
         body: &serde_json::Value,
         once: Once<'_>,
     ) -> Result<T, ClientError> {
+        self.order_within(Timed::Minute, method, target.to_owned(), body, once).await
+    }
+
+    async fn order_within<T: for<'a> Deserialize<'a>>(
+        &self,
+        timed: Timed,
+        method: Method,
+        target: String,
+        body: &serde_json::Value,
+        once: Once<'_>,
+    ) -> Result<T, ClientError> {
         let endpoints = &self.shared.endpoints;
         let mut journey = Journey::new(endpoints, self.timeout);
         let ask = Ask {
             method,
-            target: target.to_owned(),
+            target,
             content_type: Some(JSON),
             body: body.to_string().into(),
-            timed: true,
+            timed,
             once: Some(once),
         };
         let answer = answer_of(endpoints.call(&ask, &mut journey).await?)?;

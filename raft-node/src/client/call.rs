@@ -16,6 +16,7 @@ use super::connection::{Answer, Endpoint, Lost};
 use super::error::{ClientError, EndpointFailure};
 use crate::http::input::{IDEMPOTENCY_ANSWERED_BELOW, IDEMPOTENCY_KEY, IDEMPOTENCY_SEQUENCE};
 use crate::http::problem::SESSION_EXPIRED;
+use crate::http::query::{MAX_LONG_TIMEOUT_MS, MAX_TIMEOUT_MS};
 use crate::session::Ticket;
 
 /// The least time an attempt gets, if there is as much.
@@ -31,10 +32,21 @@ pub(super) struct Ask<'a> {
     pub(super) target: String,
     pub(super) content_type: Option<&'static str>,
     pub(super) body: Bytes,
-    /// Whether the endpoint takes `timeout_ms`.
-    pub(super) timed: bool,
+    /// Which `timeout_ms` the endpoint takes.
+    pub(super) timed: Timed,
     /// Names a write, so that it happens once; none for a read.
     pub(super) once: Option<Once<'a>>,
+}
+
+/// How long an endpoint may be told to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timed {
+    /// It takes no `timeout_ms`.
+    Not,
+    /// A minute at most.
+    Minute,
+    /// An hour at most.
+    Hour,
 }
 
 /// What makes a repeated write happen once, or do no harm.
@@ -118,7 +130,7 @@ impl Ask<'_> {
             target: target.to_owned(),
             content_type: None,
             body: Bytes::new(),
-            timed: false,
+            timed: Timed::Not,
             once: None,
         }
     }
@@ -325,12 +337,15 @@ fn problem(endpoint: &Endpoint, answer: &Answer) -> Result<Problem, ClientError>
 }
 
 pub(super) fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
-    let target = if ask.timed {
-        let separator = if ask.target.contains('?') { '&' } else { '?' };
-        format!("{}{separator}timeout_ms={}", ask.target, server_millis(end))
-    } else {
-        ask.target.clone()
+    let most = match ask.timed {
+        Timed::Not => None,
+        Timed::Minute => Some(MAX_TIMEOUT_MS),
+        Timed::Hour => Some(MAX_LONG_TIMEOUT_MS),
     };
+    let separator = if ask.target.contains('?') { '&' } else { '?' };
+    let target = most.map_or(ask.target.clone(), |most| {
+        format!("{}{separator}timeout_ms={}", ask.target, server_millis(end, most))
+    });
     let mut request = Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = ask.method.clone();
     // Targets are made here, of checked parts, and are percent-encoded.
@@ -357,11 +372,11 @@ pub(super) fn request(ask: &Ask<'_>, end: Instant) -> Request<Full<Bytes>> {
 }
 
 /// What the node is told to keep to: a little less, so that its reason arrives before the attempt ends.
-fn server_millis(end: Instant) -> u64 {
+fn server_millis(end: Instant, most: u64) -> u64 {
     let left = end.saturating_duration_since(Instant::now());
     let margin = (left / 10).min(Duration::from_millis(100));
     let millis = u64::try_from((left - margin).as_millis()).unwrap_or(u64::MAX);
-    millis.clamp(1, crate::http::query::MAX_TIMEOUT_MS)
+    millis.clamp(1, most)
 }
 
 fn judge(

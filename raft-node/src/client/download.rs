@@ -1,4 +1,4 @@
-//! What is too long for one piece of memory: a node's recording.
+//! What is too long for one piece of memory: a node's recording, or a backup.
 
 use std::time::Duration;
 
@@ -31,10 +31,15 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; `Problem` with status 404 where the nodes record nothing.
     pub async fn recording(&self) -> Result<Download, ClientError> {
+        self.download(&Ask::report("/api/recording")).await
+    }
+
+    /// Begins to fetch something of the first of the endpoints that has it to give.
+    pub(super) async fn download(&self, ask: &Ask<'_>) -> Result<Download, ClientError> {
         let mut failures = Vec::new();
         let mut refused = None;
         for endpoint in self.shared.endpoints.all() {
-            match open(&endpoint, self.timeout).await {
+            match open(&endpoint, ask, self.timeout).await {
                 Ok(download) => return Ok(download),
                 Err(
                     ClientError::Unreachable { failures: more } | ClientError::Timeout { failures: more, .. },
@@ -46,9 +51,9 @@ impl Client {
     }
 }
 
-async fn open(endpoint: &Endpoint, timeout: Duration) -> Result<Download, ClientError> {
+async fn open(endpoint: &Endpoint, ask: &Ask<'_>, timeout: Duration) -> Result<Download, ClientError> {
     let end = Instant::now() + timeout;
-    let opened = endpoint.open(request(&Ask::report("/api/recording"), end), end).await;
+    let opened = endpoint.open(request(ask, end), end).await;
     let response = opened.map_err(|lost| endpoint.lost(lost))?;
     if response.status().as_u16() < 300 {
         let node_id = named(&response);

@@ -6,6 +6,7 @@
 //! answer was lost happens once.
 
 mod administration;
+mod backup;
 mod call;
 mod connection;
 mod download;
@@ -16,7 +17,8 @@ mod reports;
 mod wire;
 
 pub use crate::node::{Consistency, Deleted, Item, Value, Written};
-pub use administration::{Changed, Members, NewMember, Transferred};
+pub use administration::{Changed, Members, NewMember, Snapshot, Transferred};
+pub use backup::BackupDownload;
 pub(crate) use connection::Answer;
 pub use download::Download;
 pub use error::{ClientError, EndpointFailure};
@@ -36,7 +38,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::session::Session;
-use call::{Arrival, Ask, Endpoints, Journey, Once};
+use call::{Arrival, Ask, Endpoints, Journey, Once, Timed};
 use connection::Endpoint;
 
 const JSON: &str = "application/json";
@@ -195,7 +197,7 @@ impl Client {
     pub async fn get(&self, key: &str) -> Result<Option<Item>, ClientError> {
         let target = wire::key_path("/api/raw/", key)?;
         let target = format!("{target}?consistency={}", wire::consistency(self.consistency));
-        match self.read(target, true).await {
+        match self.read(target, Timed::Minute).await {
             Ok(answer) => wire::item(answer).map(Some),
             Err(ClientError::Problem { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -208,7 +210,7 @@ impl Client {
     /// See [`ClientError`].
     pub async fn list(&self, options: &ListOptions) -> Result<Page, ClientError> {
         let target = wire::list_target(options, self.consistency)?;
-        wire::page(&self.read(target, true).await?)
+        wire::page(&self.read(target, Timed::Minute).await?)
     }
 
     /// All keys that start with `prefix`, in order. Read page by page: each page is as fresh as the client's
@@ -235,7 +237,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
-        wire::report(&self.read("/api/status".to_owned(), false).await?)
+        wire::report(&self.read("/api/status".to_owned(), Timed::Not).await?)
     }
 
     /// The text of a node's JSON document, such as `/api/status`, from whichever node answers first.
@@ -243,7 +245,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn document(&self, target: &str) -> Result<String, ClientError> {
-        let answer = self.read(target.to_owned(), false).await?;
+        let answer = self.read(target.to_owned(), Timed::Not).await?;
         wire::report::<&RawValue>(&answer).map(|document| document.get().to_owned())
     }
 
@@ -275,7 +277,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn why(&self) -> Result<Explanation, ClientError> {
-        wire::report(&self.read("/api/why".to_owned(), false).await?)
+        wire::report(&self.read("/api/why".to_owned(), Timed::Not).await?)
     }
 
     /// Whether the node at one of the endpoints can serve.
@@ -296,7 +298,7 @@ impl Client {
         call::ask_once(&endpoint, &Ask::report(target), self.timeout).await
     }
 
-    async fn read(&self, target: String, timed: bool) -> Result<Answer, ClientError> {
+    async fn read(&self, target: String, timed: Timed) -> Result<Answer, ClientError> {
         let mut journey = Journey::new(&self.shared.endpoints, self.timeout);
         let ask = Ask { timed, ..Ask::report(&target) };
         let arrival = self.shared.endpoints.call(&ask, &mut journey).await?;
@@ -320,7 +322,7 @@ impl Client {
                 target: target.clone(),
                 content_type: Some(content_type),
                 body: body.clone(),
-                timed: true,
+                timed: Timed::Minute,
                 once: Some(Once::Ticket(&ticket)),
             };
             match endpoints.call(&ask, &mut journey).await? {
@@ -344,7 +346,7 @@ impl Client {
             target: "/api/session".to_owned(),
             content_type: Some(JSON),
             body: wire::session_body(&name),
-            timed: true,
+            timed: Timed::Minute,
             once: None,
         };
         self.shared.endpoints.call(&ask, &mut journey).await.map(|_| ())

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::HeaderValue;
 
-use super::call::{Arrival, Ask, Journey, Once};
+use super::call::{Arrival, Ask, Journey, Once, Timed};
 use super::connection::Answer;
 use super::{Client, ClientError};
 
@@ -37,7 +37,7 @@ impl Client {
             target: relay.target,
             content_type: relay.content_type,
             body: relay.body,
-            timed: true,
+            timed: Timed::Minute,
             once: relay.idempotency_key.as_ref().map(Once::Key),
         };
         match endpoints.call(&ask, &mut journey).await? {

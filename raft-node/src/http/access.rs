@@ -168,7 +168,9 @@ fn is_for_dashboards(endpoint: Endpoint) -> bool {
         | Endpoint::Recording
         | Endpoint::Transfer
         | Endpoint::ChangeMembers
-        | Endpoint::RemoveMember => false,
+        | Endpoint::RemoveMember
+        | Endpoint::Snapshot
+        | Endpoint::Backup => false,
     }
 }
 

@@ -14,7 +14,7 @@ use super::query::Param;
 use super::reply::Response;
 use super::store::WRITE;
 use crate::config::split_address;
-use crate::node::Change;
+use crate::node::{Change, Snapshot};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +47,18 @@ struct MemberBody<'a> {
     replaces: Option<Cow<'a, str>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotBody {}
+
+#[derive(Serialize)]
+struct SnapshotAnswer {
+    success: bool,
+    index: u64,
+    bytes: u64,
+    took_ms: u64,
+}
+
 #[derive(Serialize)]
 struct ChangeAnswer {
     success: bool,
@@ -55,6 +67,9 @@ struct ChangeAnswer {
 
 /// What removals take in the query.
 pub(crate) const REMOVE: &[Param] = &[Param::Force, Param::TimeoutMs];
+
+/// What snapshots take.
+pub(crate) const SNAPSHOT: &[Param] = &[Param::LongTimeoutMs];
 
 /// Checks a node's name.
 fn node_id(field: &str, text: &str) -> Result<NodeId, Problem> {
@@ -68,6 +83,16 @@ pub(super) async fn transfer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let to = parse::<TransferBody<'_>>(&body)?.node_id.map(|text| node_id("node_id", &text)).transpose()?;
     let done = call.api.node.transfer(to, timeout).await?;
     render(&TransferAnswer { success: true, leader_id: &done.leader_id, term: done.term.0 })
+}
+
+/// `POST /api/snapshot`.
+pub(super) async fn snapshot(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let timeout = call.query(SNAPSHOT)?.timeout;
+    let (body, _, _grant) = call.body(&[Media::Json]).await?;
+    parse::<SnapshotBody>(&body)?;
+    let Snapshot { index, bytes, took } = call.api.node.snapshot(timeout).await?;
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    render(&SnapshotAnswer { success: true, index: index.0, bytes, took_ms })
 }
 
 impl MemberBody<'_> {

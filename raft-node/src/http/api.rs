@@ -22,7 +22,7 @@ use super::reply::{self, Body, Response};
 use super::routes::{Endpoint, Routes};
 use super::server::Handler;
 use super::watch::Watch;
-use super::{administration, body, calls, openapi, store};
+use super::{administration, body, calls, files, openapi, store};
 use crate::dashboard::Dashboard;
 use crate::node::{Key, Node};
 
@@ -86,7 +86,9 @@ impl Api {
             Endpoint::Members => administration::members(&call),
             Endpoint::ChangeMembers => administration::change_members(&mut call).await,
             Endpoint::RemoveMember => administration::remove_member(&call).await,
-            Endpoint::Recording => calls::recording(&call).await,
+            Endpoint::Snapshot => administration::snapshot(&mut call).await,
+            Endpoint::Backup => files::backup(&call).await,
+            Endpoint::Recording => files::recording(&call).await,
             Endpoint::Stream => Err(Problem::bad_request(
                 "this is where the members of the cluster talk to each other: it needs `Upgrade: raft`",
             )),

@@ -1,18 +1,15 @@
 //! The endpoints about the node and its cluster, and the documented form of the peers' calls.
 
-use bytes::Bytes;
 use hyper::header::ACCEPT;
 use raft_core::types::{NodeId, Term};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::api::Call;
 use super::input::Media;
 use super::problem::{Code, Problem};
-use super::reply::{self, BrokenOff, Response};
+use super::reply::{self, Response};
 use super::rpc;
 use crate::node::Role;
-use crate::record::Recording;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -94,34 +91,4 @@ pub(super) async fn metrics(call: &Call<'_>) -> Result<Response, Problem> {
     let accepts = call.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let open = accepts.contains("application/openmetrics-text");
     Ok(reply::ok(if open { OPEN_METRICS } else { PROMETHEUS_TEXT }, text))
-}
-
-/// `GET /api/recording`.
-pub(super) async fn recording(call: &Call<'_>) -> Result<Response, Problem> {
-    call.query(&[])?;
-    let recording = call.api.node.recording().await?;
-    let (to, chunks) = mpsc::channel(1);
-    // A HEAD has no body, and needs none read.
-    if call.wants_body() {
-        tokio::spawn(pass_on(recording, to));
-    }
-    Ok(reply::file(&format!("{}.raftrec", call.api.node.config().node_id), chunks))
-}
-
-async fn pass_on(mut recording: Recording, to: mpsc::Sender<Result<Bytes, BrokenOff>>) {
-    loop {
-        match recording.next().await {
-            Ok(None) => return,
-            Ok(Some(bytes)) => {
-                // Who no longer reads needs no more.
-                if to.send(Ok(bytes)).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                tracing::warn!("the recording that is being read breaks off: {error}");
-                return drop(to.send(Err(BrokenOff)).await);
-            }
-        }
-    }
 }

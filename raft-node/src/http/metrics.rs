@@ -1,7 +1,6 @@
 //! Counters and gauges for Prometheus.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use hyper::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use raft_core::replica::SnapshotProgress;
 
 use super::routes::ROUTES;
 use crate::node::{Pace, Role, Status};
@@ -98,6 +98,7 @@ impl Metrics {
         gauge("log_length", "Entries in the log", status.log_length);
         gauge("keys", "Keys in the store", status.keys);
         gauge("members", "Members of the cluster", status.members.len() as u64);
+        tell_of_snapshots(&mut registry, &status.snapshots);
         follow_snapshots(&mut registry, status);
         time_turns(&mut registry, pace);
         let agreed = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
@@ -109,9 +110,12 @@ impl Metrics {
             "On the leader, the highest log index at which a follower's state was found to be its own",
             agreed,
         );
-        let uptime = Gauge::<f64, AtomicU64>::default();
-        uptime.set(status.uptime_ms as f64 / 1000.0);
-        registry.register("uptime_seconds", "Seconds since the node started", uptime);
+        seconds(
+            &mut registry,
+            "uptime_seconds",
+            "Seconds since the node started",
+            status.uptime_ms as f64 / 1000.0,
+        );
         self.finish(&registry)
     }
 
@@ -144,21 +148,40 @@ fn follow_snapshots(registry: &mut Registry, status: &Status) {
 }
 
 fn time_turns(registry: &mut Registry, pace: &Pace) {
-    let mut seconds = |name: &str, help: &str, value: Duration| {
-        let gauge = Gauge::<f64, AtomicU64>::default();
-        gauge.set(value.as_secs_f64());
-        registry.register(name, help, gauge);
-    };
     seconds(
+        registry,
         "longest_turn_seconds",
         "The longest time that the replica's thread was busy with one turn, since the node started",
-        pace.longest(),
+        pace.longest().as_secs_f64(),
     );
     seconds(
+        registry,
         "longest_lateness_seconds",
         "The longest time that the replica's clock was kept waiting, since the node started",
-        pace.latest(),
+        pace.latest().as_secs_f64(),
     );
     let help = "How long the turns of the replica's thread took";
     registry.register("turn_seconds", help, pace.turns.clone());
+}
+
+fn tell_of_snapshots(registry: &mut Registry, snapshots: &SnapshotProgress) {
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let gauge = Gauge::<u64, AtomicU64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    gauge("snapshot_bytes", "The length of the last snapshot that this process took", snapshots.bytes);
+    gauge("snapshot_taking", "1 while a snapshot is being taken", u64::from(snapshots.taking.is_some()));
+    gauge(
+        "snapshot_failed",
+        "1 where the last snapshot could not be written",
+        u64::from(snapshots.problem.is_some()),
+    );
+    seconds(registry, "snapshot_seconds", "Seconds that the last of them took", snapshots.took.as_secs_f64());
+}
+
+fn seconds(registry: &mut Registry, name: &str, help: &str, value: f64) {
+    let gauge = Gauge::<f64, AtomicU64>::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
 }

@@ -168,6 +168,7 @@ impl From<RequestError> for Problem {
                 (Code::Timeout, None)
             }
             RequestError::Declined(why) => (Code::Conflict, Some(why.name())),
+            RequestError::NoSnapshot => (Code::NotFound, None),
             RequestError::Overloaded => (Code::Overloaded, None),
             RequestError::SessionExpired => (Code::Conflict, Some(SESSION_EXPIRED)),
             RequestError::SequenceReused => (Code::Conflict, Some(SEQUENCE_REUSED)),
@@ -209,6 +210,7 @@ mod tests {
             (RequestError::NoLeader { reason: "x".into() }, 503, "no_leader"),
             (RequestError::Unknown, 504, "timeout"),
             (RequestError::ReadTimeout, 504, "timeout"),
+            (RequestError::NoSnapshot, 404, "not_found"),
             (RequestError::Overloaded, 429, "overloaded"),
             (RequestError::SessionExpired, 409, "conflict"),
             (RequestError::SequenceReused, 409, "conflict"),

@@ -11,11 +11,16 @@ use crate::value::BytesAs;
 /// The longest time a client may ask a request to take, in milliseconds.
 pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;
 
+/// Likewise for what takes as long as the store is large.
+pub(crate) const MAX_LONG_TIMEOUT_MS: u64 = 3_600_000;
+
 /// A parameter that some endpoint takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Param {
     Consistency,
     TimeoutMs,
+    /// The same, of up to an hour.
+    LongTimeoutMs,
     Prefix,
     Limit,
     After,
@@ -29,7 +34,7 @@ impl Param {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Param::Consistency => "consistency",
-            Param::TimeoutMs => "timeout_ms",
+            Param::TimeoutMs | Param::LongTimeoutMs => "timeout_ms",
             Param::Prefix => "prefix",
             Param::Limit => "limit",
             Param::After => "after",
@@ -107,11 +112,8 @@ impl Query {
                     _ => return Err(bad(param, &value, "linearizable or stale")),
                 };
             }
-            Param::TimeoutMs => {
-                let millis = number(&value).filter(|ms| (1..=MAX_TIMEOUT_MS).contains(ms));
-                let millis = millis.ok_or_else(|| bad(param, &value, "a whole number from 1 to 60000"))?;
-                self.timeout = Some(Duration::from_millis(millis));
-            }
+            Param::TimeoutMs => self.timeout = Some(timeout(param, &value, MAX_TIMEOUT_MS)?),
+            Param::LongTimeoutMs => self.timeout = Some(timeout(param, &value, MAX_LONG_TIMEOUT_MS)?),
             Param::Limit => {
                 let limit = number(&value).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
                 self.limit =
@@ -131,6 +133,12 @@ impl Query {
         }
         Ok(())
     }
+}
+
+fn timeout(param: Param, value: &str, most: u64) -> Result<Duration, Problem> {
+    let millis = number(value).filter(|ms| (1..=most).contains(ms));
+    let millis = millis.ok_or_else(|| bad(param, value, &format!("a whole number from 1 to {most}")))?;
+    Ok(Duration::from_millis(millis))
 }
 
 fn switch(param: Param, value: &str) -> Result<bool, Problem> {
@@ -228,6 +236,9 @@ mod tests {
             let problem = Query::parse(Some(text), ALL).unwrap_err();
             assert!(problem.detail.contains(name), "{text}: {}", problem.detail);
         }
+        let long = Query::parse(Some("timeout_ms=3600000"), &[Param::LongTimeoutMs]).unwrap();
+        assert_eq!(long.timeout, Some(Duration::from_secs(3600)));
+        assert!(Query::parse(Some("timeout_ms=3600001"), &[Param::LongTimeoutMs]).is_err());
         let problem = Query::parse(Some("prefix=a"), &[Param::TimeoutMs]).unwrap_err();
         assert!(problem.detail.contains("prefix") && problem.detail.contains("timeout_ms"));
     }

@@ -31,6 +31,8 @@ pub(crate) enum Endpoint {
     Members,
     ChangeMembers,
     RemoveMember,
+    Snapshot,
+    Backup,
 }
 
 /// One method on one path.
@@ -47,7 +49,7 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 }
 
 /// Every route; the position of an endpoint here is its number elsewhere.
-pub(crate) const ROUTES: [Route; 23] = [
+pub(crate) const ROUTES: [Route; 25] = [
     route("POST", "/api/set", Endpoint::Set),
     route("GET", "/api/get/{key}", Endpoint::Get),
     route("POST", "/api/delete", Endpoint::Delete),
@@ -71,6 +73,8 @@ pub(crate) const ROUTES: [Route; 23] = [
     route("GET", "/api/members", Endpoint::Members),
     route("POST", "/api/members", Endpoint::ChangeMembers),
     route("DELETE", "/api/members/{id}", Endpoint::RemoveMember),
+    route("POST", "/api/snapshot", Endpoint::Snapshot),
+    route("GET", "/api/backup", Endpoint::Backup),
 ];
 
 /// The methods of one path.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raft_core::replica::{Administered, Refused, Reply, Task};
 use raft_core::types::{LogIndex, NodeId};
 
-use super::{Answer, Change, Input, Node, Transferred, misfit, refusal};
+use super::{Answer, Change, Input, Node, Snapshot, Transferred, misfit, refusal};
 use crate::error::RequestError;
 
 impl Node {
@@ -41,6 +41,19 @@ impl Node {
     ) -> Result<LogIndex, RequestError> {
         match self.administer(Task::Change(change), timeout).await? {
             Administered::Changed { index } => Ok(index),
+            other => Err(misfit(other)),
+        }
+    }
+
+    /// Has a snapshot taken now (paper §7), on all nodes, of all that was acknowledged before this call and
+    /// maybe more. Answers once the leader's own is on its disk.
+    ///
+    /// # Errors
+    /// See [`RequestError`]: `Declined` where the leader cannot write one, or the state machine takes none;
+    /// only `TaskUnknown` leaves open what became of it.
+    pub async fn snapshot(&self, timeout: Option<Duration>) -> Result<Snapshot, RequestError> {
+        match self.administer(Task::Snapshot, timeout).await? {
+            Administered::SnapshotTaken { index, bytes, took } => Ok(Snapshot { index, bytes, took }),
             other => Err(misfit(other)),
         }
     }

@@ -55,6 +55,17 @@ pub struct Transferred {
     pub term: Term,
 }
 
+/// A snapshot was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The log index whose state it holds.
+    pub index: LogIndex,
+    /// The length of its file in bytes.
+    pub bytes: u64,
+    /// How long the leader took over it.
+    pub took: Duration,
+}
+
 /// Which part of the store to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {

@@ -261,6 +261,7 @@ impl Driver {
             }
         }
         self.follow_members();
+        self.follow_snapshots();
         self.outgoing.flush();
         self.tape.nudge();
     }
@@ -271,6 +272,16 @@ impl Driver {
         self.streams.follow(members::to_dial(config, &self.replica), &mut self.outgoing);
         let now = members::of_replica(config, &self.replica);
         self.node.shared.members.send_if_modified(|seen| {
+            let is_news = *seen != now;
+            *seen = now;
+            is_news
+        });
+    }
+
+    /// All who wait for a snapshot see how far it is.
+    fn follow_snapshots(&mut self) {
+        let now = self.replica.snapshots();
+        self.node.shared.snapshots.progress.send_if_modified(|seen| {
             let is_news = *seen != now;
             *seen = now;
             is_news

@@ -7,6 +7,7 @@ mod explain;
 mod join;
 mod members;
 mod pace;
+mod snapshots;
 mod start;
 mod status;
 #[cfg(test)]
@@ -15,6 +16,8 @@ mod tests;
 pub use api::*;
 pub(crate) use members::Addresses;
 pub(crate) use pace::Pace;
+pub use snapshots::Backup;
+pub(crate) use snapshots::SnapshotSource;
 pub(crate) use start::listen;
 
 use std::path::PathBuf;
@@ -24,7 +27,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use raft_core::disk::SnapshotFile;
 use raft_core::entry::{Command, Entry};
 use raft_core::kv;
 use raft_core::message::{AppendEntries, AppendResult, Message, RequestVote, VoteReply};
@@ -32,10 +34,9 @@ use raft_core::replica::{Call, CallReply, CommandResult, Outcome, Refused, Reply
 use raft_core::types::{EntryId, Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::{Config, Storage};
-use crate::disk::MemoryFiles;
+use crate::config::Config;
 use crate::error::{RequestError, StartError};
-use crate::record::{Archive, Recording, RecordingError, SnapshotSource};
+use crate::record::{Archive, Recording, RecordingError};
 
 /// Requests and messages waiting for the replica at most; past that, clients are told so at once.
 const INBOX: usize = 16_384;
@@ -68,8 +69,7 @@ struct Shared {
     members: watch::Sender<Members>,
     /// None where nothing is recorded.
     archive: Option<Archive>,
-    /// Those of a node without a directory.
-    snapshots: MemoryFiles,
+    snapshots: snapshots::Kept,
     /// How long the replica's thread is kept busy.
     pace: Pace,
     /// Holds true once a failed node has saved its recording, or has none to save.
@@ -406,33 +406,6 @@ impl Node {
             }
         }
         self.shared.saved.send_replace(true);
-    }
-
-    /// The entry before the first that the log holds, and the file of the oldest snapshot that it goes on
-    /// from.
-    pub(crate) async fn beginning(&self) -> Result<(EntryId, Option<SnapshotSource>), RequestError> {
-        loop {
-            let (respond, answer) = oneshot::channel();
-            if self.shared.inbox.send(Input::Beginning { respond }).await.is_err() {
-                return Err(self.gone());
-            }
-            let Ok((base, oldest)) = answer.await else { return Err(self.gone()) };
-            let Some(oldest) = oldest else { return Ok((base, None)) };
-            let name = SnapshotFile::Whole(oldest.index).file_name();
-            let source = match &self.config().storage {
-                Storage::Directory(directory) => {
-                    std::fs::File::open(directory.join(name)).ok().map(SnapshotSource::File)
-                }
-                Storage::Ephemeral => {
-                    let file = self.shared.snapshots.lock().get(&name).cloned();
-                    file.map(|file| SnapshotSource::Memory(file.into()))
-                }
-            };
-            // Where it has just been removed, another one has taken its place.
-            if source.is_some() {
-                return Ok((base, source));
-            }
-        }
     }
 
     /// Some entries of the log, from `first` on and not beyond `last`: one at least.

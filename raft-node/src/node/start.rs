@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{self, Driver};
+use super::snapshots::Kept;
 use super::{INBOX, Life, Node, Pace, Shared, join, members};
 use crate::config::{Config, Storage};
 use crate::disk::{Completion, DataDir, Disk, DiskThread, MemoryDisk, MemoryFiles};
@@ -63,7 +64,8 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
     let (report, completions) = mpsc::unbounded_channel();
     // Nobody listens once the node has ended, and then nobody needs to.
     let report = move |completion| drop(report.send(completion));
-    let (disk, snapshots) = disk_of(dir, report)?;
+    let (disk, in_memory) = disk_of(dir, report)?;
+    let progress = watch::Sender::new(replica.snapshots());
     // Only now: the directory is locked and a log's.
     let (tape, archive) = record::open(&config);
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
@@ -80,7 +82,7 @@ pub(super) fn start_with(config: Config, machine: Box<dyn StateMachine>) -> Resu
             ended,
             thread: Mutex::new(None),
             archive,
-            snapshots,
+            snapshots: Kept { in_memory, progress },
             pace: Pace::new(),
             saved: watch::Sender::new(false),
         }),

@@ -1,7 +1,6 @@
 //! A recording in one piece of bytes: the log that its first checkpoint leaves out, then the ring.
 
 use std::collections::VecDeque;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::RecordingError;
 use super::ring::Piece;
 use super::writer::Keeper;
-use crate::node::Node;
+use crate::node::{Node, SnapshotSource};
 
 /// Bytes read from the ring at a time.
 const READ: usize = 256 << 10;
@@ -30,40 +29,6 @@ pub struct Recording {
     last: LogIndex,
     pieces: VecDeque<Piece>,
     _permit: OwnedSemaphorePermit,
-}
-
-/// A snapshot's file, open for reading: it may be removed meanwhile.
-#[derive(Debug)]
-pub(crate) enum SnapshotSource {
-    /// In a data directory.
-    File(std::fs::File),
-    /// In memory.
-    Memory(Bytes),
-}
-
-impl SnapshotSource {
-    /// The bytes from an offset on, as many as are read at a time; fewer at its end.
-    fn part(self, offset: u64) -> std::io::Result<(SnapshotSource, Vec<u8>)> {
-        let mut part = Vec::new();
-        match &self {
-            SnapshotSource::File(file) => {
-                part.resize(READ, 0);
-                let mut length = 0;
-                while length < READ {
-                    match file.read_at(&mut part[length..], offset + length as u64)? {
-                        0 => break,
-                        read => length += read,
-                    }
-                }
-                part.truncate(length);
-            }
-            SnapshotSource::Memory(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                part.extend_from_slice(&bytes[start..bytes.len().min(start + READ)]);
-            }
-        }
-        Ok((self, part))
-    }
 }
 
 impl Recording {
@@ -87,13 +52,14 @@ impl Recording {
     /// When the node ends, or its files cannot be read. What came so far is not a whole recording.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RecordingError> {
         if let Some((source, offset)) = self.snapshot.take() {
-            let (source, part) = blocking(move || source.part(offset)).await?;
-            let mut bytes = Vec::new();
-            raft_core::record::prologue_snapshot(self.base, &part, &mut bytes);
-            if part.len() == READ {
-                self.snapshot = Some((source, offset + READ as u64));
+            let read = source.part(offset).await;
+            let (source, part) = read.map_err(|error| RecordingError::Unreadable(error.to_string()))?;
+            if !part.is_empty() {
+                let mut bytes = Vec::new();
+                raft_core::record::prologue_snapshot(self.base, &part, &mut bytes);
+                self.snapshot = Some((source, offset + part.len() as u64));
+                return Ok(Some(bytes.into()));
             }
-            return Ok(Some(bytes.into()));
         }
         // The prologue is there even where the log is empty.
         if self.next == LogIndex::ZERO || self.next <= self.last {

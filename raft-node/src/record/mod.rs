@@ -33,7 +33,6 @@ use crate::node::Node;
 pub(crate) use desk::replay_on;
 pub use desk::{ReplayError, Summary, Told, replay};
 pub use export::Recording;
-pub(crate) use export::SnapshotSource;
 pub(crate) use ring::DIRECTORY;
 use ring::{PIECES, Ring};
 pub use ring::{Which, read_pieces};

@@ -41,7 +41,18 @@ from raft_py._errors import (
 )
 from raft_py._native import VERSION
 from raft_py._node import RaftNode
-from raft_py._types import Consistency, Explanation, Item, Member, Members, Peer, Reason, Status, Value
+from raft_py._types import (
+    Consistency,
+    Explanation,
+    Item,
+    Member,
+    Members,
+    Peer,
+    Reason,
+    Snapshot,
+    Status,
+    Value,
+)
 
 __all__ = [
     "AsyncRaftClient",
@@ -72,6 +83,7 @@ __all__ = [
     "RaftNode",
     "RaftTimeoutError",
     "Reason",
+    "Snapshot",
     "Status",
     "SystemResourceError",
     "TooLargeError",

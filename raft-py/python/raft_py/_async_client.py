@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raft_py import _exit, _native
 from raft_py._client import _listed
 from raft_py._errors import NotRunningError
-from raft_py._types import Consistency, Explanation, Item, Members, Status, Value
+from raft_py._types import Consistency, Explanation, Item, Members, Snapshot, Status, Value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -158,6 +158,17 @@ class AsyncRaftClient:
         """As `RaftClient.promote_member`."""
         index: int = await self._wait(lambda done: self._native.promote_member(done, node_id, timeout))
         return index
+
+    async def set_priority(self, node_id: str, priority: int, *, timeout: float | None = None) -> int:
+        """As `RaftClient.set_priority`."""
+        index: int = await self._wait(
+            lambda done: self._native.set_priority(done, node_id, priority, timeout)
+        )
+        return index
+
+    async def snapshot(self, *, timeout: float | None = None) -> Snapshot:
+        """As `RaftClient.snapshot`."""
+        return Snapshot(*await self._wait(lambda done: self._native.snapshot(done, timeout)))
 
     async def remove_member(self, node_id: str, *, force: bool = False, timeout: float | None = None) -> int:
         """As `RaftClient.remove_member`."""

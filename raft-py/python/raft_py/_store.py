@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raft_py import _native
-from raft_py._types import Consistency, Explanation, Item, Members, Status, Value
+from raft_py._types import Consistency, Explanation, Item, Members, Snapshot, Status, Value
 
 
 class Store:
@@ -125,6 +125,21 @@ class Store:
     def promote_member(self, node_id: str, *, timeout: float | None = None) -> int:
         """Makes a learner a voter once it has caught up. Returns and raises as `add_member`."""
         return self._calls().promote_member(node_id, timeout)
+
+    def set_priority(self, node_id: str, priority: int, *, timeout: float | None = None) -> int:
+        """Gives a member a priority, 0 to 255: among those that could lead, the one with the highest does.
+        Returns and raises as `add_member`."""
+        return self._calls().set_priority(node_id, priority, timeout)
+
+    def snapshot(self, *, timeout: float | None = None) -> Snapshot:
+        """Has a snapshot taken now, on all nodes, of all that was acknowledged before this call and maybe
+        more; waits until the leader's own is on its disk.
+
+        Raises:
+            ConflictError: the leader cannot write one; the message says why.
+            OutcomeUnknownError, RaftTimeoutError: one may have been taken, or may yet be.
+        """
+        return Snapshot(*self._calls().snapshot(timeout))
 
     def remove_member(self, node_id: str, *, force: bool = False, timeout: float | None = None) -> int:
         """Removes a member; `force` also where a majority of those who stay cannot be reached: until enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypedDict, Union
 
 Value = Union[str, int, float, bool, None, list[Any], dict[str, Any], bytes, bytearray, memoryview]
@@ -23,6 +24,18 @@ class Item(NamedTuple):
     value: Any
     revision: int
     """The log index at which the key was last set."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that was taken."""
+
+    index: int
+    """The log index whose state it holds."""
+    bytes: int
+    """The length of its file."""
+    took_ms: int
+    """How long the leader took over it, in milliseconds."""
 
 
 class Member(TypedDict):

@@ -46,6 +46,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Those of a command that has no others.
+    pub(crate) fn of(timeout: Duration, stale: bool) -> Options {
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let consistency = if stale { Freshness::Stale } else { Freshness::Linearizable };
+        Options { timeout: Some(timeout), output: None, consistency: Some(consistency) }
+    }
+
     /// These, and where nothing is said, `others`.
     pub(crate) fn or(self, others: Options) -> Options {
         Options {
@@ -134,6 +141,8 @@ pub(crate) enum ClientCommand {
         /// To this voter [default: the one that has most of the log]
         node: Option<String>,
     },
+    /// Take a snapshot now, on all nodes, of all that was acknowledged before
+    Snapshot,
     /// Show who belongs to the cluster, or change that: one change at a time
     Members {
         #[command(subcommand)]

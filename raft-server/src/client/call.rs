@@ -66,9 +66,13 @@ pub(super) async fn carry_out(
         ClientCommand::Transfer { node } => {
             print(&show::transferred(&client.transfer(node.as_deref()).await?, output))
         }
+        ClientCommand::Snapshot => {
+            let client = client.with_timeout(options.timeout_or(LONG_TIMEOUT));
+            print(&show::snapshot(client.snapshot().await?, output))
+        }
         ClientCommand::Members { change: None } => print(&show::members(&client.members().await?, output)),
         ClientCommand::Members { change: Some(change) } => {
-            let client = client.with_timeout(options.timeout_or(MEMBERS_TIMEOUT));
+            let client = client.with_timeout(options.timeout_or(LONG_TIMEOUT));
             print(&show::changed(change_members(&client, change).await?, output))
         }
         ClientCommand::Record { file } => print(&record::fetch(client, file, output).await?),
@@ -79,8 +83,9 @@ pub(super) async fn carry_out(
     }
 }
 
-/// How long a change of the members may take where nothing is said: a server that is added has to catch up.
-const MEMBERS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a change of the members may take where nothing is said, or a snapshot: a server that is added has
+/// to catch up, and a store may be large.
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn change_members(client: &Client, change: MembersCommand) -> Result<Changed, ClientError> {
     match change {

@@ -18,13 +18,23 @@ use crate::failure::{Failure, UNAVAILABLE, USAGE};
 /// # Errors
 /// When the answer is no, the command cannot be understood, or the cluster does not answer.
 pub(crate) fn run(args: ClientArgs) -> Result<(), Failure> {
-    let client = client(&args, endpoints_variable())?;
+    let client = args.client()?;
     let runtime = crate::runtime()?;
     match args.command {
         Some(command) => {
             runtime.block_on(call::carry_out(&client, command, args.options, call::Screen::Plain))
         }
         None => shell::run(runtime, client, args.options),
+    }
+}
+
+impl ClientArgs {
+    /// The client that these arguments and the environment ask for.
+    ///
+    /// # Errors
+    /// When an endpoint is none.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        client(self, endpoints_variable())
     }
 }
 

@@ -1,6 +1,5 @@
 //! `raft-server client record`: a node's recording in a file.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::args::Output;
 use crate::failure::{Failure, NO, USAGE};
+use crate::part::Part;
 
 #[derive(Serialize)]
 struct Fetched<'a> {
@@ -37,8 +37,8 @@ pub(super) async fn fetch(
     };
     let endpoint = download.endpoint().to_owned();
     let mut part = Part::create(&path)?;
-    let bytes = copy(download, &mut part.file).await?;
-    part.finish(&path)?;
+    let bytes = copy(download, &mut part).await?;
+    part.finish()?;
     Ok(match output {
         Output::Text => format!("{} bytes from {endpoint} in {}\n", bytes, path.display()).into_bytes(),
         Output::Json => {
@@ -68,43 +68,4 @@ async fn copy(mut download: Download, to: &mut impl Write) -> Result<u64, Failur
     }
     to.flush()?;
     Ok(all)
-}
-
-/// A file that gets its name once it is whole, and goes if it does not become so.
-struct Part {
-    path: PathBuf,
-    file: File,
-    finished: bool,
-}
-
-impl Part {
-    fn create(path: &Path) -> Result<Part, Failure> {
-        // A device or a pipe is written to and stays what it is.
-        let special = fs::metadata(path).is_ok_and(|found| !found.is_file());
-        let mut name = path.as_os_str().to_owned();
-        name.push(if special { "" } else { ".part" });
-        let part = PathBuf::from(name);
-        match OpenOptions::new().write(true).create(true).truncate(!special).open(&part) {
-            Ok(file) => Ok(Part { path: part, file, finished: special }),
-            Err(error) => Err(Failure::usage(format!("cannot write {}: {error}", part.display()))),
-        }
-    }
-
-    fn finish(mut self, path: &Path) -> Result<(), Failure> {
-        if self.finished {
-            return Ok(());
-        }
-        fs::rename(&self.path, path)
-            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use raft_node::client::{Changed, Deleted, Explanation, Item, Members, NodeView, Status, Transferred, Value};
+use raft_node::client::{
+    Changed, Deleted, Explanation, Item, Members, NodeView, Snapshot, Status, Transferred, Value,
+};
 use raft_node::value::{BytesAs, to_json};
 use serde::Serialize;
 use serde_json::json;
@@ -42,6 +44,17 @@ pub(super) fn transferred(transferred: &Transferred, output: Output) -> Vec<u8> 
     match output {
         Output::Text => format!("{leader_id} leads term {term}\n").into_bytes(),
         Output::Json => line(&json!({ "success": true, "leader_id": leader_id, "term": term })),
+    }
+}
+
+/// A snapshot was taken.
+pub(super) fn snapshot(snapshot: Snapshot, output: Output) -> Vec<u8> {
+    let Snapshot { index, bytes, took_ms } = snapshot;
+    match output {
+        Output::Text => {
+            format!("has a snapshot of log index {index}: {bytes} bytes, in {took_ms} ms\n").into_bytes()
+        }
+        Output::Json => line(&json!({ "success": true, "index": index, "bytes": bytes, "took_ms": took_ms })),
     }
 }
 

@@ -9,17 +9,19 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::Replica;
+use super::super::administration::Task;
 use super::super::aside::Purpose;
 use super::super::event::{Notice, Role};
 use super::receiving::Receiving;
 use crate::disk::{AsideError, AsideOp, AsideOutcome, SnapshotFile};
 use crate::entry::{Entry, Payload};
 use crate::snapshot::{Header, Piece, Writer};
-use crate::types::{EntryId, LogIndex, StateHash, Term};
+use crate::types::{EntryId, LogIndex, StateHash, Term, Time};
 
 /// Bytes of pieces asked for in one turn at most, unless a single piece is longer.
 const TURN_BYTES: usize = 128 << 10;
@@ -58,10 +60,14 @@ pub struct SnapshotProgress {
     pub taking: Option<LogIndex>,
     /// Snapshots taken by this process.
     pub taken: u64,
+    /// How long the last of them took, from the frozen state to the whole file.
+    pub took: Duration,
     /// Why the last attempt was given up, in words, where none has succeeded since.
     pub problem: Option<String>,
     /// The one that comes from a leader.
     pub receiving: Option<SnapshotPart>,
+    /// The last mark of which this process took no snapshot: it was busy with another, or could not.
+    pub missed: LogIndex,
 }
 
 /// How much of a snapshot is on another disk than its sender's.
@@ -93,6 +99,11 @@ pub(in super::super) struct Marks {
     pub(super) bytes: u64,
     taken: u64,
     problem: Option<String>,
+    /// These two are for who looks on: nothing that the replica does depends on them.
+    #[serde(skip)]
+    took: Duration,
+    #[serde(skip)]
+    missed: LogIndex,
 }
 
 impl Marks {
@@ -105,10 +116,18 @@ impl Marks {
         self.is_wanted = true;
     }
 
-    /// An entry was applied.
-    pub(in super::super) fn applied(&mut self, entry: &Entry) {
+    /// Whether the last snapshot could not be written.
+    pub(in super::super) fn has_failed(&self) -> bool {
+        self.problem.is_some()
+    }
+
+    /// An entry was applied, and if it was a mark, maybe the state was frozen there.
+    pub(in super::super) fn applied(&mut self, entry: &Entry, is_frozen: bool) {
         if entry.payload == Payload::Snapshot {
             self.growth = Growth::default();
+            if !is_frozen {
+                self.missed = entry.index;
+            }
         } else {
             self.growth.bytes += entry.cost() as u64;
             self.growth.entries += 1;
@@ -138,6 +157,7 @@ pub(in super::super) struct Frozen {
 #[derive(Clone)]
 pub(in super::super) struct Taking {
     at: EntryId,
+    since: Time,
     writer: Writer,
     source: Source,
     /// Whether the disk has been asked for something and has not answered.
@@ -158,15 +178,16 @@ enum Source {
 
 impl fmt::Debug for Taking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Taking { at, writer, source, is_busy, unflushed: _ } = self;
+        let Taking { at, writer, source, is_busy, since: _, unflushed: _ } = self;
         let taken = writer.taken();
         write!(f, "Taking {{ at: {at}, source: {source:?}, taken: {taken}, is_busy: {is_busy} }}")
     }
 }
 
 impl Taking {
-    fn new(at: EntryId, header: &Header) -> Taking {
-        Taking { at, writer: Writer::new(header), source: Source::Sessions, is_busy: true, unflushed: 0 }
+    fn new(at: EntryId, since: Time, header: &Header) -> Taking {
+        let writer = Writer::new(header);
+        Taking { at, since, writer, source: Source::Sessions, is_busy: true, unflushed: 0 }
     }
 
     fn part(&self) -> SnapshotFile {
@@ -218,6 +239,14 @@ impl Replica {
         self.asked_for_marked(mark);
     }
 
+    /// Has the leader put a mark, where this server, which follows, wants one.
+    pub(in super::super) fn ask_leader_for_mark(&mut self) {
+        let has_room = !self.consensus.disk.is_full();
+        if self.snapshots.marks.is_wanted && has_room && self.ask_leader_alone(&Task::Snapshot) {
+            self.snapshots.marks.is_wanted = false;
+        }
+    }
+
     /// Whether the state that was frozen at this mark is being written.
     pub(super) fn is_taking(&self, at: EntryId) -> bool {
         self.snapshots.taking.as_ref().is_some_and(|taking| taking.at == at)
@@ -247,7 +276,7 @@ impl Replica {
         let (left, later): (Vec<_>, Vec<_>) = later.partition(|later| later.file.index() <= at.index);
         self.snapshots.later = later;
         self.remove_aside(left.into_iter().map(|left| left.file.file_name()));
-        let taking = Taking::new(at, &header);
+        let taking = Taking::new(at, self.now, &header);
         let file = taking.part().file_name();
         self.snapshots.taking = Some(taking);
         self.consensus.next_snapshot = Some(at);
@@ -299,10 +328,10 @@ impl Replica {
         match outcome {
             Err(error) => self.taking_failed(&error),
             Ok(_) if taking.source == Source::Finishing => {
-                let (at, bytes) = (taking.at, taking.writer.taken());
+                let (at, bytes, took) = (taking.at, taking.writer.taken(), self.now.since(taking.since));
                 self.snapshots.taking = None;
                 let marks = &mut self.snapshots.marks;
-                (marks.bytes, marks.problem) = (bytes, None);
+                (marks.bytes, marks.took, marks.problem) = (bytes, took, None);
                 marks.taken += 1;
                 self.snapshot_whole(at);
                 self.asked_for_whole(at, bytes);
@@ -317,7 +346,8 @@ impl Replica {
         let reason = alloc::format!("{error}");
         self.abandon_taking();
         self.asked_for_failed(at, &reason);
-        self.snapshots.marks.problem = Some(reason.clone());
+        let marks = &mut self.snapshots.marks;
+        (marks.missed, marks.problem) = (at.index, Some(reason.clone()));
         self.consensus.notify(Notice::SnapshotNotTaken { index: at.index, reason });
     }
 
@@ -345,8 +375,10 @@ impl Replica {
             bytes: marks.bytes,
             taking: self.snapshots.taking.as_ref().map(|taking| taking.at.index),
             taken: marks.taken,
+            took: marks.took,
             problem: marks.problem.clone(),
             receiving: self.snapshots.receiving.as_ref().map(Receiving::part),
+            missed: marks.missed,
         }
     }
 }

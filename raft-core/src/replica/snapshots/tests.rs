@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{Action, Beginning, Event, Notice, Replica, ResumeError};
+use super::super::{Action, Beginning, Event, Notice, Replica, ResumeError, Task, Token};
 use crate::disk::{AsideError, AsideErrorKind, FileName, SnapshotFile};
 use crate::entry::{Command, Entry, Payload};
 use crate::kv::{self, Store};
@@ -397,4 +397,35 @@ fn a_replica_is_resumed_after_a_snapshot() {
     );
     let damaged = resumed(&snapshot.1[..snapshot.1.len() - 1]).err();
     assert!(matches!(damaged, Some(ResumeError::Snapshot { .. })), "{damaged:?}");
+}
+
+/// A follower whose snapshot had no room asks its leader for another mark once there is room.
+#[test]
+fn a_follower_takes_the_snapshot_that_had_no_room_once_there_is() {
+    let snapshot = snapshot_file(20, 1000);
+    let (mut leader, mut follower) = (Server::leader("n1", &snapshot), Server::fresh("n2"));
+    connect(&mut leader, &mut follower);
+    elect(&mut leader);
+    exchange(&mut leader, &mut follower, u64::MAX);
+    follower.answers_aside = false;
+    let (token, deadline) = (Token(1), leader.now + Duration::from_secs(5));
+    leader.happens(Event::Administer { token, deadline, task: Task::Snapshot });
+    while follower.replica.snapshots().taking.is_none() {
+        round(&mut leader, &mut follower, u64::MAX);
+    }
+    let had = leader.replica.snapshots().index;
+    let full = AsideError { kind: AsideErrorKind::NoRoom, reason: "no space left".into() };
+    let seq = follower.replica.aside.last;
+    follower.answers_aside = true;
+    follower.happens(Event::AsideDone { seq, outcome: Err(full) });
+    follower.happens(Event::DiskFull { reason: "no space left".into() });
+    exchange(&mut leader, &mut follower, u64::MAX);
+    assert_eq!(follower.replica.snapshots().problem.as_deref(), Some("no space left"));
+    follower.happens(Event::DiskHasRoom);
+    for _ in 0..4 {
+        round(&mut leader, &mut follower, u64::MAX);
+    }
+    let (theirs, ours) = (leader.replica.snapshots().index, follower.replica.snapshots());
+    assert!(theirs > had);
+    assert_eq!((ours.index, ours.problem), (theirs, None));
 }

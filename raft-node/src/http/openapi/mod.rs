@@ -31,6 +31,8 @@ use super::routes::ROUTES;
         schemas::SessionAnswer,
         schemas::TransferRequest,
         schemas::TransferAnswer,
+        schemas::SnapshotRequest,
+        schemas::SnapshotAnswer,
         schemas::Members,
         schemas::MemberRequest,
         schemas::MemberAnswer,
@@ -81,6 +83,7 @@ fn describe() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     use raft_core::replica::{SnapshotPart, SnapshotProgress};
     use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
@@ -243,6 +246,10 @@ mod tests {
             "raft_longest_turn_seconds 0.0",
             "raft_turn_seconds_count 0",
             "raft_uptime_seconds 1.5",
+            "raft_snapshot_bytes 1000",
+            "raft_snapshot_taking 0",
+            "raft_snapshot_failed 1",
+            "raft_snapshot_seconds 0.25",
             "raft_node_info{node_id=\"a\",version=\"1\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -6,9 +6,9 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, HeaderBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 
 use crate::http::problem::{Code, PROBLEM_JSON};
-use crate::http::query::{MAX_TIMEOUT_MS, Param};
+use crate::http::query::{MAX_LONG_TIMEOUT_MS, MAX_TIMEOUT_MS, Param};
 use crate::http::routes::{Endpoint, Route};
-use crate::http::{administration, store};
+use crate::http::{administration, files, store};
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -58,6 +58,15 @@ const READ_PROBLEMS: &[Code] =
     &[Code::BadRequest, Code::TooLarge, Code::Overloaded, Code::NoLeader, Code::Timeout];
 const RAW_READ_PROBLEMS: &[Code] =
     &[Code::BadRequest, Code::NotFound, Code::TooLarge, Code::Overloaded, Code::NoLeader, Code::Timeout];
+const BACKUP_PROBLEMS: &[Code] = &[
+    Code::BadRequest,
+    Code::NotFound,
+    Code::Conflict,
+    Code::Overloaded,
+    Code::NoLeader,
+    Code::Failed,
+    Code::Timeout,
+];
 const PEER_PROBLEMS: &[Code] = &[
     Code::BadRequest,
     Code::Forbidden,
@@ -120,6 +129,7 @@ fn doc(endpoint: Endpoint) -> Doc {
         Endpoint::Transfer | Endpoint::Members | Endpoint::ChangeMembers | Endpoint::RemoveMember => {
             administration_doc(endpoint)
         }
+        Endpoint::Snapshot | Endpoint::Backup => snapshot_doc(endpoint),
         _ => node_doc(endpoint),
     }
 }
@@ -249,6 +259,37 @@ fn administration_doc(endpoint: Endpoint) -> Doc {
             params: administration::REMOVE,
             gives: &[(JSON, "MemberAnswer")],
             problems: WRITE_PROBLEMS,
+            ..PLAIN
+        },
+    }
+}
+
+fn snapshot_doc(endpoint: Endpoint) -> Doc {
+    match endpoint {
+        Endpoint::Snapshot => Doc {
+            id: "snapshot",
+            summary: "Takes a snapshot now",
+            details: "Of all that was acknowledged before, and maybe more; all nodes take the same one. One \
+                that is being taken is waited for, and then another is. Answered once the leader's own is on \
+                its disk. 409 where there is none, with a `reason`: `snapshot_failed` where the leader \
+                cannot write it, or `no_snapshots` where the state machine takes none.",
+            params: administration::SNAPSHOT,
+            takes: &[(JSON, "SnapshotRequest")],
+            gives: &[(JSON, "SnapshotAnswer")],
+            problems: WRITE_PROBLEMS,
+            ..PLAIN
+        },
+        _ => Doc {
+            id: "backup",
+            summary: "A snapshot of the whole store",
+            details: "The file of one log index's state, keys and values and sessions: `raft-server restore` \
+                makes a cluster of it. A fresh one, which holds all that was acknowledged before; with \
+                `consistency=stale` the newest that this node has, at once and without a leader. A \
+                connection that is cut before the end means that it is not whole. 404 where a stale one is \
+                asked for and there is none.",
+            params: files::BACKUP,
+            gives: &[(BYTES, "")],
+            problems: BACKUP_PROBLEMS,
             ..PLAIN
         },
     }
@@ -482,6 +523,10 @@ fn query_parameter(param: Param) -> Parameter {
         Param::TimeoutMs => (
             "How long it may take, in milliseconds, before it is answered 503 or 504.",
             whole_number(1, MAX_TIMEOUT_MS),
+        ),
+        Param::LongTimeoutMs => (
+            "How long it may take, in milliseconds, before it is answered 503 or 504.",
+            whole_number(1, MAX_LONG_TIMEOUT_MS),
         ),
         Param::Prefix => ("Only keys that start with this.", text()),
         Param::Limit => ("At most so many keys.", whole_number(1, u64::from(u32::MAX))),

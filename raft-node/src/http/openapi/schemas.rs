@@ -135,6 +135,22 @@ pub(super) struct TransferAnswer {
     term: u64,
 }
 
+/// Takes a snapshot: nothing has to be said about it.
+#[derive(ToSchema)]
+pub(super) struct SnapshotRequest {}
+
+/// A snapshot was taken.
+#[derive(ToSchema)]
+pub(super) struct SnapshotAnswer {
+    success: bool,
+    /// The log index whose state it holds.
+    index: u64,
+    /// The length of its file.
+    bytes: u64,
+    /// How long the leader took over it, in milliseconds.
+    took_ms: u64,
+}
+
 /// The node serves, and knows a leader.
 #[derive(ToSchema)]
 pub(super) struct Health {

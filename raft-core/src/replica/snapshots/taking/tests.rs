@@ -298,6 +298,7 @@ fn writes_go_on_while_a_snapshot_is_taken() {
         log.range(LogIndex(1)..=log.last_index()).filter(|entry| entry.payload == Payload::Snapshot).count()
     };
     assert_eq!(marks(&server), 1);
+    assert_eq!(server.replica.snapshots().missed, LogIndex::ZERO);
     server.is_held_up = false;
     server.happens(Event::Tick);
     assert_eq!(server.taken()[0], at.0);
@@ -319,6 +320,7 @@ fn a_snapshot_that_cannot_be_written_is_given_up() {
             if reason == "as the test wants"));
         assert_eq!((server.snapshot_files(), server.first_index()), (vec![], 1), "operation {failing}");
         assert_eq!(server.replica.failed(), None);
+        assert!(server.replica.snapshots().missed > LogIndex::ZERO);
         server.write(300);
         assert!(server.taken()[0] > index.0);
         assert_eq!(server.replica.snapshots().problem, None);
@@ -459,4 +461,19 @@ fn a_machine_without_snapshots_declines_to_take_one() {
     server.ask_for_snapshot();
     assert_eq!(server.replies, [Reply::Declined(TaskRefused::NoSnapshots)]);
     assert_eq!(server.last_index(), LogIndex(1));
+}
+
+/// A snapshot that had no room is taken as soon as there is room, not when the log has grown.
+#[test]
+fn one_that_had_no_room_is_taken_once_there_is() {
+    let mut server = Server::new(EVERY);
+    server.failures = [None, Some(AsideErrorKind::NoRoom)].into();
+    server.happens(Event::DiskFull { reason: "no room".to_string() });
+    assert_eq!(server.replica.snapshots().problem.as_deref(), Some("as the test wants"));
+    server.happens(Event::DiskHasRoom);
+    assert_eq!((server.taken().len(), server.replica.snapshots().problem), (1, None));
+    server.happens(Event::DiskFull { reason: "no room".to_string() });
+    let taken = server.taken().len();
+    server.happens(Event::DiskHasRoom);
+    assert_eq!(server.taken().len(), taken, "one that succeeded is not taken again");
 }
