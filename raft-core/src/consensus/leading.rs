@@ -42,7 +42,8 @@ impl Leadership {
     }
 
     pub(super) fn deadline(&self) -> Time {
-        let heartbeat = self.progress.values().map(|progress| progress.heartbeat_due.min(self.looks_at)).min();
+        let due = |progress: &Progress| progress.heartbeat_due.min(self.looks_at);
+        let heartbeat = self.progress.values().map(due).min();
         let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
         // A single voter has nobody to speak to.
         let never = Time::from_micros(u64::MAX);

@@ -48,8 +48,8 @@ impl Changes {
 /// Replicating to a learner what the log held when the round began (dissertation §4.2.1). The learner has
 /// caught up when a round takes less than an election timeout: what came up meanwhile takes less still.
 ///
-/// It votes once it also knows that it is a member with its disk, and that this is committed: from then on its
-/// vote may be the one that elects whoever would tell it so.
+/// It votes once it also knows that it is a member with its disk, and that this is committed: from then on
+/// its vote may be the one that elects whoever would tell it so.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct CatchUpRound {
     end: LogIndex,

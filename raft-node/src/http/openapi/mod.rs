@@ -83,7 +83,6 @@ fn describe() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
-    use std::time::Duration;
 
     use raft_core::replica::{SnapshotPart, SnapshotProgress};
     use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
