@@ -787,13 +787,13 @@ raft_status raft_node_promote_member(raft_node *node,
                                      uint32_t timeout_ms);
 
 /**
- * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the voter
- * `old_id` once it has caught up. Otherwise as raft_node_add_member().
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the
+ * voter `old_id` once it has caught up. Otherwise as raft_node_add_member().
  *
  * Threads: any, at any time.
  *
- * Pointers: `node` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL or
- * NUL-terminated texts.
+ * Pointers: `node` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL
+ * or NUL-terminated texts.
  */
 raft_status raft_node_replace_member(raft_node *node,
                                      const char *old_id,
@@ -802,8 +802,8 @@ raft_status raft_node_replace_member(raft_node *node,
                                      uint32_t timeout_ms);
 
 /**
- * Gives the member `node_id` a priority: among those that could lead, the one with the highest does. Otherwise
- * as raft_node_add_member().
+ * Gives the member `node_id` a priority: among those that could lead, the one with the highest does.
+ * Otherwise as raft_node_add_member().
  *
  * Threads: any, at any time.
  *
@@ -824,8 +824,8 @@ raft_status raft_node_set_priority(raft_node *node,
  *
  * Threads: any, at any time.
  *
- * Pointers: `node` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or may
- * be written to.
+ * Pointers: `node` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or
+ * may be written to.
  */
 raft_status raft_node_snapshot(raft_node *node,
                                uint32_t timeout_ms,
@@ -1114,13 +1114,13 @@ raft_status raft_client_promote_member(raft_client *client,
                                        uint32_t timeout_ms);
 
 /**
- * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the voter
- * `old_id` once it has caught up. Otherwise as raft_client_add_member().
+ * Has the server `node_id`, which the members reach at the "HOST:PORT" `address`, take the place of the
+ * voter `old_id` once it has caught up. Otherwise as raft_client_add_member().
  *
  * Threads: any, at any time.
  *
- * Pointers: `client` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL or
- * NUL-terminated texts.
+ * Pointers: `client` is NULL, or was given by this library and not freed; `old_id`, `node_id` and `address` are NULL
+ * or NUL-terminated texts.
  */
 raft_status raft_client_replace_member(raft_client *client,
                                        const char *old_id,
@@ -1129,8 +1129,8 @@ raft_status raft_client_replace_member(raft_client *client,
                                        uint32_t timeout_ms);
 
 /**
- * Gives the member `node_id` a priority: among those that could lead, the one with the highest does. Otherwise
- * as raft_client_add_member().
+ * Gives the member `node_id` a priority: among those that could lead, the one with the highest does.
+ * Otherwise as raft_client_add_member().
  *
  * Threads: any, at any time.
  *
@@ -1151,8 +1151,8 @@ raft_status raft_client_set_priority(raft_client *client,
  *
  * Threads: any, at any time.
  *
- * Pointers: `client` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or may
- * be written to.
+ * Pointers: `client` is NULL, or was given by this library and not freed; `index`, `bytes` and `took_ms` are NULL or
+ * may be written to.
  */
 raft_status raft_client_snapshot(raft_client *client,
                                  uint32_t timeout_ms,

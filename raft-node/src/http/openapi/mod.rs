@@ -83,6 +83,7 @@ fn describe() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     use raft_core::replica::{SnapshotPart, SnapshotProgress};
     use raft_core::types::{ClusterId, LogIndex, NodeId, StateHash, Term};
@@ -195,6 +196,9 @@ mod tests {
             }],
             snapshots: SnapshotProgress {
                 taken: 4,
+                bytes: 1000,
+                took: Duration::from_millis(250),
+                problem: Some("no room".to_owned()),
                 receiving: Some(SnapshotPart { index: LogIndex(9), bytes: 71 }),
                 ..SnapshotProgress::default()
             },
