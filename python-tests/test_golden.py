@@ -62,4 +62,6 @@ def test_the_command_starts_from_it(directory: Path, make_cluster: MakeCluster) 
     )
     node.kill()
     cluster.start()
+    cluster.wait_for_leader()
+    assert node.http.get_key("new").ok()["value"] == 1
     assert node.store() == keys | {"new": 1}

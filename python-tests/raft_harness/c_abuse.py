@@ -29,7 +29,13 @@ PANIC, FORKED = STATUS["RAFT_PANIC"], STATUS["RAFT_FORKED"]
 GARBAGE = 0xA5A5_A5A5_A5A5_A5A5
 WILD = 1  # not NULL, and nobody's memory
 HUGE = [2**64 - 1, 2**63, 2**63 - 1, 2**32, 8 * 2**20 + 1]
-MAXIMA = {"uint16_t": 2**16 - 1, "uint32_t": 2**32 - 1, "int32_t": 2**31 - 1, "size_t": 2**64 - 1}
+MAXIMA = {
+    "uint8_t": 2**8 - 1,
+    "uint16_t": 2**16 - 1,
+    "uint32_t": 2**32 - 1,
+    "int32_t": 2**31 - 1,
+    "size_t": 2**64 - 1,
+}
 NOT_UTF8 = b"caf\xe9"
 
 
@@ -149,6 +155,7 @@ ROWS: dict[str, Row] = {
 
 GOOD_TEXTS = {
     "node_id": b"n",
+    "old_id": b"n",
     "peers": b"n=127.0.0.1:1",
     "host": b"127.0.0.1",
     "address": b"127.0.0.1:1",

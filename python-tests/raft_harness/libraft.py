@@ -12,6 +12,7 @@ SCALARS: dict[str, Any] = {
     "raft_status": ctypes.c_int32,
     "raft_kind": ctypes.c_int32,
     "int32_t": ctypes.c_int32,
+    "uint8_t": ctypes.c_uint8,
     "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
