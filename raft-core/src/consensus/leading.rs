@@ -31,7 +31,7 @@ pub struct Leadership {
     pub(crate) transfer: Option<Transfer>,
     pub(crate) changes: Changes,
     /// When it looks next whether it still leads: heartbeats that reads bring forward do not put that off.
-    looks_at: Time,
+    pub(crate) looks_at: Time,
 }
 
 impl Leadership {

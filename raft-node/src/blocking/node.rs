@@ -278,8 +278,7 @@ impl Administration for Node {
         let deadline = self.deadline(call)?;
         let snapshot = self.node.snapshot(Some(left(deadline)));
         let taken = self.waiter.wait(call, Self::by(deadline, FailureCode::OutcomeUnknown, snapshot))?;
-        let took_ms = u64::try_from(taken.took.as_millis()).unwrap_or(u64::MAX);
-        Ok(Snapshot { index: taken.index.0, bytes: taken.bytes, took_ms })
+        Ok(Snapshot { index: taken.index.0, bytes: taken.bytes, took_ms: taken.took_ms() })
     }
 
     fn promote_member(&self, id: &str, call: Call<'_>) -> Result<u64, Failure> {

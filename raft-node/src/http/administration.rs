@@ -14,7 +14,7 @@ use super::query::Param;
 use super::reply::Response;
 use super::store::WRITE;
 use crate::config::split_address;
-use crate::node::{Change, Snapshot};
+use crate::node::Change;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,9 +90,9 @@ pub(super) async fn snapshot(call: &mut Call<'_>) -> Result<Response, Problem> {
     let timeout = call.query(SNAPSHOT)?.timeout;
     let (body, _, _grant) = call.body(&[Media::Json]).await?;
     parse::<SnapshotBody>(&body)?;
-    let Snapshot { index, bytes, took } = call.api.node.snapshot(timeout).await?;
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    render(&SnapshotAnswer { success: true, index: index.0, bytes, took_ms })
+    let taken = call.api.node.snapshot(timeout).await?;
+    let (index, bytes, took_ms) = (taken.index.0, taken.bytes, taken.took_ms());
+    render(&SnapshotAnswer { success: true, index, bytes, took_ms })
 }
 
 impl MemberBody<'_> {

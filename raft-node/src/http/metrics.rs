@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use raft_core::replica::SnapshotProgress;
+use raft_core::types::NodeId;
 
 use super::routes::ROUTES;
 use crate::node::{Pace, Role, Status};
@@ -75,11 +76,7 @@ impl Metrics {
         let labels = NodeLabels { node_id: status.node_id.to_string(), version: status.version };
         info.get_or_create(&labels).set(1);
         registry.register("node_info", "Always 1: which node this is", info);
-        let mut gauge = |name: &str, help: &str, value: u64| {
-            let gauge = Gauge::<u64, AtomicU64>::default();
-            gauge.set(value);
-            registry.register(name, help, gauge);
-        };
+        let mut gauge = |name: &str, help: &str, value: u64| gauge(&mut registry, name, help, value);
         gauge("http_connections", "Open connections of clients", connections as u64);
         gauge("term", "The latest term this node has seen", status.term.0);
         gauge("is_leader", "1 on the leader", u64::from(status.state == Role::Leader));
@@ -101,14 +98,11 @@ impl Metrics {
         tell_of_snapshots(&mut registry, &status.snapshots);
         follow_snapshots(&mut registry, status);
         time_turns(&mut registry, pace);
-        let agreed = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
-        for (peer, follows) in &status.peers {
-            agreed.get_or_create(&PeerLabels { peer: peer.to_string() }).set(follows.agreed_index.0);
-        }
-        registry.register(
+        of_peers(
+            &mut registry,
             "peer_agreed_index",
             "On the leader, the highest log index at which a follower's state was found to be its own",
-            agreed,
+            status.peers.iter().map(|(peer, follows)| (peer, follows.agreed_index.0)),
         );
         seconds(
             &mut registry,
@@ -129,21 +123,17 @@ impl Metrics {
 
 /// How far snapshots have come that are on their way between nodes.
 fn follow_snapshots(registry: &mut Registry, status: &Status) {
-    let receiving = Gauge::<u64, AtomicU64>::default();
-    receiving.set(status.snapshots.receiving.map_or(0, |part| part.bytes));
-    registry.register(
+    gauge(
+        registry,
         "snapshot_receiving_bytes",
         "Of the snapshot that a leader is sending, how much is here; 0 where none is",
-        receiving,
+        status.snapshots.receiving.map_or(0, |part| part.bytes),
     );
-    let sending = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
-    for (peer, part) in status.peers.iter().filter_map(|(peer, follows)| Some((peer, follows.snapshot?))) {
-        sending.get_or_create(&PeerLabels { peer: peer.to_string() }).set(part.bytes);
-    }
-    registry.register(
+    of_peers(
+        registry,
         "peer_snapshot_bytes",
         "On the leader, how much of the snapshot that it is sending to a follower is durable there",
-        sending,
+        status.peers.iter().filter_map(|(peer, follows)| Some((peer, follows.snapshot?.bytes))),
     );
 }
 
@@ -165,11 +155,7 @@ fn time_turns(registry: &mut Registry, pace: &Pace) {
 }
 
 fn tell_of_snapshots(registry: &mut Registry, snapshots: &SnapshotProgress) {
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        let gauge = Gauge::<u64, AtomicU64>::default();
-        gauge.set(value);
-        registry.register(name, help, gauge);
-    };
+    let mut gauge = |name: &str, help: &str, value: u64| gauge(registry, name, help, value);
     gauge("snapshot_bytes", "The length of the last snapshot that this process took", snapshots.bytes);
     gauge("snapshot_taking", "1 while a snapshot is being taken", u64::from(snapshots.taking.is_some()));
     gauge(
@@ -178,6 +164,25 @@ fn tell_of_snapshots(registry: &mut Registry, snapshots: &SnapshotProgress) {
         u64::from(snapshots.problem.is_some()),
     );
     seconds(registry, "snapshot_seconds", "Seconds that the last of them took", snapshots.took.as_secs_f64());
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let gauge = Gauge::<u64, AtomicU64>::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}
+
+fn of_peers<'a>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a NodeId, u64)>,
+) {
+    let gauges = Family::<PeerLabels, Gauge<u64, AtomicU64>>::default();
+    for (peer, value) in values {
+        gauges.get_or_create(&PeerLabels { peer: peer.to_string() }).set(value);
+    }
+    registry.register(name, help, gauges);
 }
 
 fn seconds(registry: &mut Registry, name: &str, help: &str, value: f64) {

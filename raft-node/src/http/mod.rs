@@ -1,11 +1,9 @@
 //! The HTTP API of a node, on the port it shares with its peers.
 //!
 //! A request takes this way: [`server`](self) accepts the connection and bounds how many there are and how
-//! slow they may be; `api` finds the route, and hands the request to a handler in `store`, `calls`,
-//! `files` or
-//! `administration`; these read it with `query`, `input` and `rpc`, ask the [`Node`], and write the
-//! answer. What goes wrong is a
-//! `problem`. `openapi` describes all of it, and a test holds the two together.
+//! slow they may be; `api` finds the route, and hands the request to a handler in `store`, `calls`, `files`
+//! or `administration`; these read it with `query`, `input` and `rpc`, ask the [`Node`], and write the
+//! answer. What goes wrong is a `problem`. `openapi` describes all of it, and a test holds the two together.
 
 pub(crate) mod access;
 pub(crate) mod administration;

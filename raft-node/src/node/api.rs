@@ -66,6 +66,13 @@ pub struct Snapshot {
     pub took: Duration,
 }
 
+impl Snapshot {
+    /// How long that is in milliseconds.
+    pub(crate) fn took_ms(&self) -> u64 {
+        u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// Which part of the store to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {

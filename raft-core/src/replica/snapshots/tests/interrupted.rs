@@ -66,6 +66,13 @@ fn follower_with_a_part(snapshot: &Snapshot, bytes: u64) -> Server {
     follower
 }
 
+/// Its process was killed, and another has read what it left.
+fn restarted(server: Server) -> Server {
+    let mut server = server.restart();
+    server.drain();
+    server
+}
+
 fn begun(server: &Server) -> Vec<(u64, u64)> {
     let begins = |notice: &Notice| match notice {
         Notice::ReceivingSnapshot { index, bytes, .. } => Some((index.0, *bytes)),
@@ -81,8 +88,7 @@ fn another_leader_goes_on_with_the_snapshot_that_a_follower_has_a_part_of() {
     for is_restarted in [false, true] {
         let mut follower = follower_with_a_part(&older, 3_000_000);
         if is_restarted {
-            follower = follower.restart();
-            follower.drain();
+            follower = restarted(follower);
         }
         let mut second = server_with("n3", &older, &newer);
         connect(&mut second, &mut follower);
@@ -102,8 +108,7 @@ fn a_part_to_which_nobody_has_the_rest_is_given_up() {
     for is_restarted in [false, true] {
         let mut follower = follower_with_a_part(&older, 3_000_000);
         if is_restarted {
-            follower = follower.restart();
-            follower.drain();
+            follower = restarted(follower);
         }
         let mut second = Server::leader("n3", &newer);
         connect(&mut second, &mut follower);
@@ -123,8 +128,7 @@ fn a_part_with_a_damaged_header_is_begun_anew() {
     let mut follower = follower_with_a_part(&snapshot, 3_000_000);
     let part = SnapshotFile::Part(snapshot.0.index).file_name();
     follower.files.get_mut(&part).expect("a part")[30] ^= 1;
-    follower = follower.restart();
-    follower.drain();
+    follower = restarted(follower);
     assert!(!follower.files.contains_key(&part));
     let mut second = Server::leader("n3", &snapshot);
     connect(&mut second, &mut follower);
