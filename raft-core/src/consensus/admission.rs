@@ -256,11 +256,13 @@ impl Consensus {
     }
 
     /// The incarnation by which a peer takes part that introduced itself as a member of a later
-    /// configuration: where nothing else is known of it, or where it was known by another disk and that
-    /// configuration is still later than ours. Once ours is as late, ours says by which disk.
+    /// configuration: while that is later than ours, or where ours does not say yet by which disk it is a
+    /// member. Once ours is later, ours says by which disk, and whether it is a member at all.
     fn guest_incarnation(&self, peer: &NodeId, known: Option<Incarnation>) -> Option<Incarnation> {
         let guest = self.admission.guests.get(peer)?;
-        let counts = known.is_none() || guest.configuration_index > self.configurations.index();
+        let ours = self.configurations.index();
+        let is_as_late = guest.configuration_index >= ours || self.configuration().contains(peer);
+        let counts = guest.configuration_index > ours || (known.is_none() && is_as_late);
         counts.then_some(guest.incarnation)
     }
 

@@ -7,7 +7,7 @@
 //! | `belongs n1 7` | writes a cluster's id in its data directory, and restarts it |
 //! | `elect n1` | lets its clock run until it stands, and delivers everything: it must win |
 //! | `connect n1 n2`, `connect all`, `disconnect n1 n2`, `disconnect n1 n2 died` | streams |
-//! | `partition n1 \| n2 n3`, `heal` | what is sent between the groups is lost, unnoticed |
+//! | `partition n1 \| n2 n3`, `heal` | what is sent between groups is lost, unnoticed; some may be in two |
 //! | `hold n1 n2`, `release n1 n2` | `settle` and `run` leave the direction alone |
 //! | `deliver n1 n2`, with `2`, `last` or `all` | delivers the first message, another one, or all |
 //! | `drop n1 n2`, `repeat n1 n2` | loses all, or doubles the first, of what is under way |

@@ -60,11 +60,15 @@ impl Network {
         self.links.values_mut().for_each(|link| link.cut = false);
     }
 
-    /// Cuts every direction between servers of different groups, and loses what is under way there.
+    /// Cuts every direction between servers that no group has together, and loses what is under way there.
     pub(crate) fn partition(&mut self, groups: &[Vec<NodeId>]) {
-        let group_of = |id: &NodeId| groups.iter().position(|group| group.contains(id));
+        let groups_of = |id: &NodeId| groups.iter().filter(|group| group.contains(id)).count();
+        let is_together = |one: &NodeId, other: &NodeId| {
+            groups.iter().any(|group| group.contains(one) && group.contains(other))
+                || (groups_of(one) == 0 && groups_of(other) == 0)
+        };
         for ((from, to), link) in &mut self.links {
-            link.cut = group_of(from) != group_of(to);
+            link.cut = !is_together(from, to);
             if link.cut {
                 link.queue.clear();
             }
