@@ -229,6 +229,7 @@ impl World {
             5 => self.cluster.node(&id).disk_answers ^= true,
             6 => self.transfer(&id),
             7 => self.change(&id),
+            8 => self.administer(&id, Task::Snapshot),
             _ => {}
         }
     }
@@ -236,11 +237,15 @@ impl World {
     /// An operator wants another leader.
     fn transfer(&mut self, id: &NodeId) {
         let to = self.dice.one_in(2).then(|| self.node());
+        self.administer(id, Task::Transfer { to });
+    }
+
+    fn administer(&mut self, id: &NodeId, task: Task) {
         let (token, deadline) = (self.cluster.token(), self.cluster.now + Duration::from_millis(700));
-        self.label(token, || format!("transfer {id} {to:?}"));
+        self.label(token, || format!("{id}: {task:?}"));
         self.open.insert(token, id.clone());
         self.tasks.insert(token);
-        self.cluster.step(id, Event::Administer { token, deadline, task: Task::Transfer { to } });
+        self.cluster.step(id, Event::Administer { token, deadline, task });
     }
 
     /// An operator wants other members.
@@ -262,11 +267,7 @@ impl World {
             6 => Change::SetPriority { id: who, priority: self.dice.below(3) as u8 },
             _ => Change::Replace { old: self.node(), new: who, address },
         };
-        let (token, deadline) = (self.cluster.token(), self.cluster.now + Duration::from_millis(700));
-        self.label(token, || format!("{id}: {change}"));
-        self.open.insert(token, id.clone());
-        self.tasks.insert(token);
-        self.cluster.step(id, Event::Administer { token, deadline, task: Task::Change(change) });
+        self.administer(id, Task::Change(change));
     }
 
     fn crash(&mut self, id: &NodeId, unanswered: Unanswered) {
