@@ -1,0 +1,169 @@
+"""A snapshot on its way to a node that lacks the log: cut off at random points, it goes on where it was."""
+
+import random
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conftest import MakeCluster
+from raft_harness import Cluster, Node, Unreachable, eventually
+from raft_harness.ports import free_ports
+from raft_harness.process import server_binary
+from raft_harness.proxy import SlowProxy
+
+MIB = 1 << 20
+SNAPSHOT = 8 * MIB
+CUTS = 20
+# A snapshot of so many bytes takes as long as all the cuts take to be made.
+SPEED = 3 * MIB
+# What a process had not handed to the kernel yet when it was killed, and the chunk that this cut in two.
+UNWRITTEN = MIB
+SENDS = re.compile(r"sends a snapshot, from this byte on.*\bindex=(\d+).*\bbytes=(\d+)")
+RECEIVES = re.compile(r"receives a snapshot, from this byte on.*\bindex=(\d+).*\bbytes=(\d+)")
+INSTALLED = "the state is now that of a snapshot"
+
+
+class BehindProxy(Node):
+    """Joins a cluster, and is reached by the others through a proxy only."""
+
+    def __init__(self, cluster: Cluster, node_id: str, port: int, proxy: SlowProxy) -> None:
+        super().__init__(cluster, node_id, port)
+        self.proxy = proxy
+
+    def command(self) -> list[str | Path]:
+        join = ["--join", self.cluster.endpoints, "--advertise", f"127.0.0.1:{self.proxy.port}"]
+        return [server_binary(), self.node_id, str(self.port), *join, *self.cluster.arguments]
+
+
+@dataclass
+class Transfer:
+    """A cluster that sends a snapshot to a newcomer."""
+
+    cluster: Cluster
+    receiver: BehindProxy
+    dice: random.Random
+    rows: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def received(self) -> int:
+        """So much of the snapshot is at the receiver."""
+        found = metric(self.receiver, "raft_snapshot_receiving_bytes")
+        assert found is not None
+        return int(found)
+
+    def wait_for(self, point: float) -> None:
+        eventually(lambda: self.received() >= point, f"{point:.0f} bytes to be there", 20)
+
+    def sent_from(self) -> list[tuple[int, int]]:
+        """Where it began, and where it went on, as the senders have logged it: index and byte."""
+        logs = (node.log.read_text(errors="replace") for node in self.cluster)
+        return [(int(index), int(byte)) for log in logs for index, byte in SENDS.findall(log)]
+
+    def cut(self, what: str) -> None:
+        before = len(self.sent_from())
+        at = self.received()
+        if what == "connection":
+            self.receiver.proxy.cut()
+        else:
+            node = self.receiver if what == "receiver" else self.cluster.wait_for_leader()
+            node.kill()
+            node.start()
+        went_on = f"the transfer to go on after a cut of the {what}"
+        eventually(lambda: len(self.sent_from()) > before, went_on, 20)
+        on = max(byte for _, byte in self.newest(before))
+        self.rows.append((what, at, on))
+        assert on >= max(at - UNWRITTEN, 1), f"after a cut of the {what} at {at} it went on at {on}"
+        self.cluster.wait_healthy()
+
+    def newest(self, before: int) -> list[tuple[int, int]]:
+        """What was logged since there were so many lines, in whatever order the nodes have logged it."""
+        rest = self.sent_from()
+        for seen in self._seen:
+            rest.remove(seen)
+        self._seen += rest
+        assert len(self._seen) > before
+        return rest
+
+    def __post_init__(self) -> None:
+        self._seen: list[tuple[int, int]] = self.sent_from()
+
+
+def metric(node: Node, name: str) -> float | None:
+    try:
+        text = node.http.get("/metrics", timeout=3).body.decode()
+    except Unreachable:
+        return None
+    values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(values[0]) if values else None
+
+
+def newest_snapshot(node: Node) -> int:
+    """The length of the latest snapshot's file."""
+    whole = [path for path in node.data.glob("snapshot-*") if path.suffix != ".part"]
+    return max(whole).stat().st_size if whole else 0
+
+
+def write(cluster: Cluster, dice: random.Random, count: int) -> None:
+    """Values of half a MiB, of which no compressor makes less."""
+    for n in range(count):
+        value = f"{dice.getrandbits(2 * MIB):x}"
+        cluster[0].http.set_key(f"large/{n % 20}", value).ok()
+
+
+def fill(cluster: Cluster, dice: random.Random) -> None:
+    """Writes until all have a snapshot of some MiB and no log from its start."""
+    while newest_snapshot(cluster[0]) < SNAPSHOT:
+        write(cluster, dice, 20)
+
+    def same() -> bool:
+        found = {node.status()["snapshot_index"] for node in cluster}
+        assert all(node.status()["first_log_index"] > 1 for node in cluster)
+        return len(found) == 1
+
+    eventually(same, "all to have the same snapshot", 20)
+
+
+def grow(cluster: Cluster, dice: random.Random, index: int) -> None:
+    """Writes until one snapshot more has been taken by all, and no second one."""
+
+    def later() -> bool:
+        return all(node.status()["snapshot_index"] > index for node in cluster)
+
+    leader = cluster.wait_for_leader()
+    while leader.status()["snapshot_index"] == index:
+        write(cluster, dice, 1)
+    eventually(later, "all to have a later snapshot", 20)
+
+
+def test_a_transfer_that_is_cut_off_goes_on_where_it_was(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster(3, arguments=["--snapshot-mib", "4"]).start()
+    dice = random.Random(23)
+    fill(cluster, dice)
+    port = free_ports(1)[0]
+    with SlowProxy(port, SPEED) as proxy:
+        receiver = BehindProxy(cluster, "node_3", port, proxy)
+        receiver.start()
+        eventually(lambda: (metric(receiver, "raft_snapshot_receiving_bytes") or 0) > 0, "it to begin", 20)
+        transfer = Transfer(cluster, receiver, dice)
+        index, _ = transfer.sent_from()[0]
+        kinds = ["sender", "receiver", "connection"] * CUTS
+        points = sorted(dice.uniform(1.2 * MIB, 0.9 * SNAPSHOT) for _ in range(CUTS))
+        for n, (what, point) in enumerate(zip(kinds, points, strict=False)):
+            if n == CUTS // 2:
+                # All take a later one, and it is the other that goes on.
+                grow(cluster, dice, index)
+            transfer.wait_for(point)
+            transfer.cut(what)
+        proxy.hurry()
+        eventually(lambda: INSTALLED in receiver.log.read_text(errors="replace"), "it to be installed", 30)
+        cluster.nodes.append(receiver)
+        cluster.wait_settled(30)
+        for what, at, on in transfer.rows:
+            print(f"cut of the {what:<10} at {at / MIB:6.2f} MiB, goes on at {on / MIB:6.2f} MiB")
+        said = receiver.log.read_text(errors="replace")
+        begun = [(int(index), int(byte)) for index, byte in RECEIVES.findall(said)]
+        assert {found for found, _ in begun} == {index}, "one snapshot, however often it was cut"
+        assert [byte for _, byte in begun].count(0) == 1, f"never again from its start: {begun}"
+        assert said.count(INSTALLED) == 1, "the log did the rest"
+        assert len({node.status()["applied_hash"] for node in cluster}) == 1
+        later = cluster.wait_for_leader().status()["snapshot_index"]
+        assert later > index, "the leader has a later snapshot"
