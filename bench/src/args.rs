@@ -13,6 +13,7 @@ Usage: raft-bench put|get --endpoints ADDRESS:PORT,… [options]
   --seconds S          how long to measure (10)
   --warmup S           how long to run unmeasured first (1)
   --value-bytes N      size of each value (256)
+  --values same|drawn  one value for all, or a new one each time that no compressor makes much less of (same)
   --keys K             how many different keys (1000)
   --route all|leader   spread connections over all endpoints, or send all to the leader (all)
   --timeout S          how long to wait for an answer (10)
@@ -34,6 +35,13 @@ pub(crate) enum Operation {
     Get,
 }
 
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    Same,
+    Drawn,
+}
+
 /// Whom to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -51,6 +59,7 @@ pub(crate) struct Args {
     pub(crate) seconds: Duration,
     pub(crate) warmup: Duration,
     pub(crate) value_bytes: usize,
+    pub(crate) values: Values,
     pub(crate) keys: u64,
     pub(crate) route: Route,
     pub(crate) timeout: Duration,
@@ -74,6 +83,7 @@ impl Args {
             seconds: Duration::from_secs(10),
             warmup: Duration::from_secs(1),
             value_bytes: 256,
+            values: Values::Same,
             keys: 1000,
             route: Route::All,
             timeout: Duration::from_secs(10),
@@ -95,6 +105,9 @@ impl Args {
                 self.target = choice(name, value, &[("raft", Target::Raft), ("etcd", Target::Etcd)])?
             }
             "--route" => self.route = choice(name, value, &[("all", Route::All), ("leader", Route::Leader)])?,
+            "--values" => {
+                self.values = choice(name, value, &[("same", Values::Same), ("drawn", Values::Drawn)])?
+            }
             "--endpoints" => {
                 self.endpoints = value.split(',').map(|one| read(name, one)).collect::<Result<_, _>>()?;
             }

@@ -68,6 +68,7 @@ async fn preload(args: &Rc<Args>) -> Result<(), String> {
     let report = Rc::new(RefCell::new(Report::default()));
     let tasks = (0..workers).map(|n| {
         let requests = Requests::new(args.target, Operation::Put, args.value_bytes);
+        let requests = requests.with_values(args.values, n + 1);
         let mut worker = Worker::new(args.clone(), requests, n, report.clone());
         let keys = (n..args.keys).step_by(workers as usize);
         tokio::task::spawn_local(async move { worker.write_all(keys).await })
@@ -84,6 +85,7 @@ async fn phase(args: &Rc<Args>, length: Duration, max_ops: u64) -> Report {
     let until = Until { deadline: Instant::now() + length, max_ops };
     let tasks = (0..u64::from(args.connections)).map(|n| {
         let requests = Requests::new(args.target, args.operation, args.value_bytes);
+        let requests = requests.with_values(args.values, n + 1001);
         let mut worker = Worker::new(args.clone(), requests, n, report.clone());
         tokio::task::spawn_local(async move { worker.run(until).await })
     });

@@ -7,14 +7,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::args::{Operation, Target};
+use crate::args::{Operation, Target, Values};
 use crate::http::Connection;
+
+/// What needs no escape, neither in JSON nor in base64.
+const SYMBOLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Builds the same kind of request again and again, in the same buffer.
 pub(crate) struct Requests {
     target: Target,
     operation: Operation,
     value: String,
+    /// Where values are drawn: the state of what they are drawn from.
+    drawn: Option<u64>,
     body: Vec<u8>,
     request: Vec<u8>,
 }
@@ -23,12 +28,32 @@ impl Requests {
     pub(crate) fn new(target: Target, operation: Operation, value_bytes: usize) -> Requests {
         let text: String = ('a'..='z').cycle().take(value_bytes).collect();
         let value = if target == Target::Etcd { STANDARD.encode(text) } else { text };
-        Requests { target, operation, value, body: Vec::new(), request: Vec::new() }
+        Requests { target, operation, value, drawn: None, body: Vec::new(), request: Vec::new() }
+    }
+
+    /// With another value in each request, drawn from this seed, if it is to be so.
+    pub(crate) fn with_values(self, values: Values, seed: u64) -> Requests {
+        let drawn = (values == Values::Drawn).then(|| seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        Requests { drawn, ..self }
+    }
+
+    /// Letters and digits, of the same length: six bits of chance in each byte.
+    fn draw(&mut self) {
+        let Some(state) = &mut self.drawn else { return };
+        let mut next = || {
+            // Xorshift with 64 bits.
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            char::from(SYMBOLS[(*state >> 58) as usize])
+        };
+        self.value = (0..self.value.len()).map(|_| next()).collect();
     }
 
     /// The request about this key. Keys are of one length, whatever their number.
     pub(crate) fn about(&mut self, number: u64) -> &[u8] {
         let key = format!("key-{number:08}");
+        self.draw();
         self.body.clear();
         self.request.clear();
         let value = &self.value;
@@ -111,5 +136,18 @@ mod tests {
         assert!(text(Target::Raft, Operation::Get).starts_with("GET /api/get/key-00000007 "));
         assert!(text(Target::Etcd, Operation::Put).contains("\"value\":\"YWJj\""));
         assert!(text(Target::Etcd, Operation::Get).starts_with("POST /v3/kv/range "));
+    }
+
+    #[test]
+    fn drawn_values_are_all_different_and_of_one_length() {
+        let mut requests = Requests::new(Target::Raft, Operation::Put, 256).with_values(Values::Drawn, 1);
+        let [one, other] = [1, 1].map(|number| requests.about(number).to_vec());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), other.len());
+        assert!(text_of(&one).contains(r#"{"key":"key-00000001","value":""#));
+    }
+
+    fn text_of(request: &[u8]) -> String {
+        String::from_utf8_lossy(request).into_owned()
     }
 }
