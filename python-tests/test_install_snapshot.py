@@ -1,11 +1,16 @@
-"""A snapshot on its way to a node that lacks the log: cut off at random points, it goes on where it was."""
+"""A snapshot on its way to a node that lacks the log: cut off at random points, it goes on where it was.
+
+Half way all take a later snapshot, and at last one after the other: the one that is being sent, and the log
+after it, are kept by whoever sends it.
+"""
 
 import random
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conftest import MakeCluster
+import pytest
+from conftest import CALM, MakeCluster
 from raft_harness import Cluster, Node, Unreachable, eventually
 from raft_harness.ports import free_ports
 from raft_harness.process import server_binary
@@ -13,7 +18,9 @@ from raft_harness.proxy import SlowProxy
 
 MIB = 1 << 20
 SNAPSHOT = 8 * MIB
-CUTS = 20
+# With the last ones the same server leads on: only it keeps what is older than the latest two.
+CUTS = ["sender"] * 7 + ["receiver"] * 4 + ["connection"] * 3
+LAST_CUTS = ["receiver", "connection"] * 3
 # A snapshot of so many bytes takes as long as all the cuts take to be made.
 SPEED = 3 * MIB
 # What a process had not handed to the kernel yet when it was killed, and the chunk that this cut in two.
@@ -43,6 +50,12 @@ class Transfer:
     receiver: BehindProxy
     dice: random.Random
     rows: list[tuple[str, int, int]] = field(default_factory=list)
+    _seen: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def went_on(self) -> int:
+        """Where it did after the last cut."""
+        return self.rows[-1][2] if self.rows else 0
 
     def received(self) -> int:
         """So much of the snapshot is at the receiver."""
@@ -59,7 +72,7 @@ class Transfer:
         return [(int(index), int(byte)) for log in logs for index, byte in SENDS.findall(log)]
 
     def cut(self, what: str) -> None:
-        before = len(self.sent_from())
+        self._seen = self.sent_from()
         at = self.received()
         if what == "connection":
             self.receiver.proxy.cut()
@@ -68,23 +81,22 @@ class Transfer:
             node.kill()
             node.start()
         went_on = f"the transfer to go on after a cut of the {what}"
-        eventually(lambda: len(self.sent_from()) > before, went_on, 20)
-        on = max(byte for _, byte in self.newest(before))
+        on = max(eventually(self.newest, went_on, 20))
         self.rows.append((what, at, on))
-        assert on >= max(at - UNWRITTEN, 1), f"after a cut of the {what} at {at} it went on at {on}"
+        lost = UNWRITTEN if what == "receiver" else 0
+        assert on >= max(at - lost, 1), f"after a cut of the {what} at {at} it went on at {on}"
         self.cluster.wait_healthy()
 
-    def newest(self, before: int) -> list[tuple[int, int]]:
-        """What was logged since there were so many lines, in whatever order the nodes have logged it."""
+    def newest(self) -> list[int]:
+        """The bytes that were logged since, in whatever order the nodes have logged them."""
         rest = self.sent_from()
         for seen in self._seen:
             rest.remove(seen)
-        self._seen += rest
-        assert len(self._seen) > before
-        return rest
+        return [byte for _, byte in rest]
 
-    def __post_init__(self) -> None:
-        self._seen: list[tuple[int, int]] = self.sent_from()
+    def table(self) -> str:
+        lines = (f"{what:<10} {at / MIB:9.2f} {on / MIB:10.2f}" for what, at, on in self.rows)
+        return "\n".join(["cut of the  at (MiB)  goes on at", *lines])
 
 
 def metric(node: Node, name: str) -> float | None:
@@ -94,6 +106,11 @@ def metric(node: Node, name: str) -> float | None:
         return None
     values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
     return float(values[0]) if values else None
+
+
+def hashes(cluster: Cluster) -> set[tuple[int, str]]:
+    found = [node.status() for node in cluster]
+    return {(status["last_applied"], status["applied_hash"]) for status in found}
 
 
 def newest_snapshot(node: Node) -> int:
@@ -122,20 +139,21 @@ def fill(cluster: Cluster, dice: random.Random) -> None:
     eventually(same, "all to have the same snapshot", 20)
 
 
-def grow(cluster: Cluster, dice: random.Random, index: int) -> None:
-    """Writes until one snapshot more has been taken by all, and no second one."""
-
-    def later() -> bool:
-        return all(node.status()["snapshot_index"] > index for node in cluster)
-
+def take_another(cluster: Cluster, dice: random.Random) -> None:
+    """All take a later snapshot."""
     leader = cluster.wait_for_leader()
-    while leader.status()["snapshot_index"] == index:
-        write(cluster, dice, 1)
-    eventually(later, "all to have a later snapshot", 20)
+    write(cluster, dice, 1)
+    index = leader.http.post("/api/snapshot", {}).ok()["index"]
+
+    def taken() -> bool:
+        return all(node.status()["snapshot_index"] >= index for node in cluster)
+
+    eventually(taken, "all to have a later snapshot", 20)
 
 
+@pytest.mark.deadline(180)
 def test_a_transfer_that_is_cut_off_goes_on_where_it_was(make_cluster: MakeCluster) -> None:
-    cluster = make_cluster(3, arguments=["--snapshot-mib", "4"]).start()
+    cluster = make_cluster(3, arguments=["--snapshot-mib", "4", *CALM]).start()
     dice = random.Random(23)
     fill(cluster, dice)
     port = free_ports(1)[0]
@@ -145,25 +163,32 @@ def test_a_transfer_that_is_cut_off_goes_on_where_it_was(make_cluster: MakeClust
         eventually(lambda: (metric(receiver, "raft_snapshot_receiving_bytes") or 0) > 0, "it to begin", 20)
         transfer = Transfer(cluster, receiver, dice)
         index, _ = transfer.sent_from()[0]
-        kinds = ["sender", "receiver", "connection"] * CUTS
-        points = sorted(dice.uniform(1.2 * MIB, 0.9 * SNAPSHOT) for _ in range(CUTS))
-        for n, (what, point) in enumerate(zip(kinds, points, strict=False)):
-            if n == CUTS // 2:
-                # All take a later one, and it is the other that goes on.
-                grow(cluster, dice, index)
-            transfer.wait_for(point)
+        kinds = dice.sample(CUTS, len(CUTS)) + LAST_CUTS
+        points = sorted(dice.uniform(MIB, 0.9 * SNAPSHOT) for _ in kinds)
+        for n, (what, point) in enumerate(zip(kinds, points, strict=True)):
+            if n == len(CUTS) // 2 or (n >= len(CUTS) and n % 2 == 0):
+                take_another(cluster, dice)
+            transfer.wait_for(max(point, transfer.went_on + 1))
             transfer.cut(what)
+        kept_by_sender(cluster, index)
         proxy.hurry()
         eventually(lambda: INSTALLED in receiver.log.read_text(errors="replace"), "it to be installed", 30)
         cluster.nodes.append(receiver)
-        cluster.wait_settled(30)
-        for what, at, on in transfer.rows:
-            print(f"cut of the {what:<10} at {at / MIB:6.2f} MiB, goes on at {on / MIB:6.2f} MiB")
+        print(transfer.table())
+        eventually(lambda: len(hashes(cluster)) == 1, "all to have the same state hash", 30)
         said = receiver.log.read_text(errors="replace")
         begun = [(int(index), int(byte)) for index, byte in RECEIVES.findall(said)]
         assert {found for found, _ in begun} == {index}, "one snapshot, however often it was cut"
         assert [byte for _, byte in begun].count(0) == 1, f"never again from its start: {begun}"
         assert said.count(INSTALLED) == 1, "the log did the rest"
-        assert len({node.status()["applied_hash"] for node in cluster}) == 1
-        later = cluster.wait_for_leader().status()["snapshot_index"]
-        assert later > index, "the leader has a later snapshot"
+
+
+def kept_by_sender(cluster: Cluster, index: int) -> None:
+    """The server that sends a snapshot keeps the log after it; the others have let go of that."""
+    leader = cluster.wait_for_leader()
+    assert leader.status()["first_log_index"] <= index + 1 < leader.status()["snapshot_index"]
+
+    def let_go() -> bool:
+        return all(node.status()["first_log_index"] > index + 1 for node in cluster.followers())
+
+    eventually(let_go, "the others to let go of the log", 10)
