@@ -17,12 +17,13 @@ from raft_harness.process import server_binary
 from raft_harness.proxy import SlowProxy
 
 MIB = 1 << 20
-SNAPSHOT = 8 * MIB
+# So many values of half a MiB are in the snapshot.
+VALUES = 24
 # With the last ones the same server leads on: only it keeps what is older than the latest two.
 CUTS = ["sender"] * 7 + ["receiver"] * 4 + ["connection"] * 3
 LAST_CUTS = ["receiver", "connection"] * 3
-# A snapshot of so many bytes takes as long as all the cuts take to be made.
-SPEED = 3 * MIB
+# Bytes a second, while a point is waited for and else: a cut takes its time, and leaves the rest for the next.
+SPEED, SLOWLY = 4 * MIB, MIB // 2
 # What a process had not handed to the kernel yet when it was killed, and the chunk that this cut in two.
 UNWRITTEN = MIB
 SENDS = re.compile(r"sends a snapshot, from this byte on.*\bindex=(\d+).*\bbytes=(\d+)")
@@ -52,19 +53,19 @@ class Transfer:
     rows: list[tuple[str, int, int]] = field(default_factory=list)
     _seen: list[tuple[int, int]] = field(default_factory=list)
 
-    @property
-    def went_on(self) -> int:
-        """Where it did after the last cut."""
-        return self.rows[-1][2] if self.rows else 0
-
     def received(self) -> int:
         """So much of the snapshot is at the receiver."""
         found = metric(self.receiver, "raft_snapshot_receiving_bytes")
         assert found is not None
         return int(found)
 
-    def wait_for(self, point: float) -> None:
-        eventually(lambda: self.received() >= point, f"{point:.0f} bytes to be there", 20)
+    def wait_for_point(self, left: int) -> None:
+        """A random one, so that about as much is left for each of so many to come."""
+        there = self.received()
+        point = there + self.dice.uniform(1, 1.5) * (VALUES * MIB / 2 - there) / (left + 2)
+        self.receiver.proxy.limit(SPEED)
+        eventually(lambda: self.received() > point, f"{point:.0f} bytes to be there", 20)
+        self.receiver.proxy.limit(SLOWLY)
 
     def sent_from(self) -> list[tuple[int, int]]:
         """Where it began, and where it went on, as the senders have logged it: index and byte."""
@@ -113,65 +114,51 @@ def hashes(cluster: Cluster) -> set[tuple[int, str]]:
     return {(status["last_applied"], status["applied_hash"]) for status in found}
 
 
-def newest_snapshot(node: Node) -> int:
-    """The length of the latest snapshot's file."""
-    whole = [path for path in node.data.glob("snapshot-*") if path.suffix != ".part"]
-    return max(whole).stat().st_size if whole else 0
-
-
-def write(cluster: Cluster, dice: random.Random, count: int) -> None:
+def write(cluster: Cluster, dice: random.Random, keys: range) -> None:
     """Values of half a MiB, of which no compressor makes less."""
-    for n in range(count):
-        value = f"{dice.getrandbits(2 * MIB):x}"
-        cluster[0].http.set_key(f"large/{n % 20}", value).ok()
+    for n in keys:
+        cluster[0].http.set_key(f"large/{n}", f"{dice.getrandbits(2 * MIB):x}").ok()
 
 
 def fill(cluster: Cluster, dice: random.Random) -> None:
-    """Writes until all have a snapshot of some MiB and no log from its start."""
-    while newest_snapshot(cluster[0]) < SNAPSHOT:
-        write(cluster, dice, 20)
-
-    def same() -> bool:
-        found = {node.status()["snapshot_index"] for node in cluster}
-        assert all(node.status()["first_log_index"] > 1 for node in cluster)
-        return len(found) == 1
-
-    eventually(same, "all to have the same snapshot", 20)
+    """All have a snapshot of some MiB, and no log from its start."""
+    take_another(cluster, dice)
+    write(cluster, dice, range(1, VALUES))
+    take_another(cluster, dice)
+    eventually(lambda: all(node.status()["first_log_index"] > 1 for node in cluster), "no log from its start")
 
 
 def take_another(cluster: Cluster, dice: random.Random) -> None:
-    """All take a later snapshot."""
-    leader = cluster.wait_for_leader()
-    write(cluster, dice, 1)
-    index = leader.http.post("/api/snapshot", {}).ok()["index"]
+    """All take a later snapshot: so little is written that none is taken without being asked for."""
+    write(cluster, dice, range(1))
+    taken = cluster.wait_for_leader().http.post("/api/snapshot", {}).ok()
 
-    def taken() -> bool:
-        return all(node.status()["snapshot_index"] >= index for node in cluster)
+    def has_it(node: Node) -> bool:
+        return bool(node.status()["snapshot_index"] >= taken["index"])
 
-    eventually(taken, "all to have a later snapshot", 20)
+    eventually(lambda: all(map(has_it, cluster)), "all to have a later snapshot", 20)
 
 
 @pytest.mark.deadline(180)
 def test_a_transfer_that_is_cut_off_goes_on_where_it_was(make_cluster: MakeCluster) -> None:
-    cluster = make_cluster(3, arguments=["--snapshot-mib", "4", *CALM]).start()
+    cluster = make_cluster(3, arguments=CALM).start()
     dice = random.Random(23)
     fill(cluster, dice)
     port = free_ports(1)[0]
-    with SlowProxy(port, SPEED) as proxy:
+    with SlowProxy(port, SLOWLY) as proxy:
         receiver = BehindProxy(cluster, "node_3", port, proxy)
         receiver.start()
         eventually(lambda: (metric(receiver, "raft_snapshot_receiving_bytes") or 0) > 0, "it to begin", 20)
         transfer = Transfer(cluster, receiver, dice)
         index, _ = transfer.sent_from()[0]
         kinds = dice.sample(CUTS, len(CUTS)) + LAST_CUTS
-        points = sorted(dice.uniform(MIB, 0.9 * SNAPSHOT) for _ in kinds)
-        for n, (what, point) in enumerate(zip(kinds, points, strict=True)):
+        for n, what in enumerate(kinds):
             if n == len(CUTS) // 2 or (n >= len(CUTS) and n % 2 == 0):
                 take_another(cluster, dice)
-            transfer.wait_for(max(point, transfer.went_on + 1))
+            transfer.wait_for_point(len(kinds) - n)
             transfer.cut(what)
         kept_by_sender(cluster, index)
-        proxy.hurry()
+        proxy.limit(1 << 40)
         eventually(lambda: INSTALLED in receiver.log.read_text(errors="replace"), "it to be installed", 30)
         cluster.nodes.append(receiver)
         print(transfer.table())

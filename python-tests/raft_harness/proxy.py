@@ -18,7 +18,7 @@ class SlowProxy:
 
     def __init__(self, target: int, bytes_per_second: float) -> None:
         self.target = target
-        self._seconds_per_byte = 1 / bytes_per_second
+        self.limit(bytes_per_second)
         self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -37,9 +37,9 @@ class SlowProxy:
         self._listener.close()
         self.cut()
 
-    def hurry(self) -> None:
-        """From now on everything passes as fast as it comes."""
-        self._seconds_per_byte = 0.0
+    def limit(self, bytes_per_second: float) -> None:
+        """So much passes from now on."""
+        self._seconds_per_byte = 1 / bytes_per_second
 
     def cut(self) -> None:
         """Closes every connection; what was under way is lost."""
