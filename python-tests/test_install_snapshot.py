@@ -22,7 +22,7 @@ VALUES = 24
 # With the last ones the same server leads on: only it keeps what is older than the latest two.
 CUTS = ["sender"] * 7 + ["receiver"] * 4 + ["connection"] * 3
 LAST_CUTS = ["receiver", "connection"] * 3
-# Bytes a second, while a point is waited for and else: a cut takes its time, and leaves the rest for the next.
+# Bytes a second while a point is waited for, and else: a cut takes its time, and leaves the next something.
 SPEED, SLOWLY = 4 * MIB, MIB // 2
 # What a process had not handed to the kernel yet when it was killed, and the chunk that this cut in two.
 UNWRITTEN = MIB
