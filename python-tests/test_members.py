@@ -82,6 +82,25 @@ def test_a_node_joins_and_a_member_leaves(calm_cluster: Cluster) -> None:
     wait_for_roles(node, voters(*(other.node_id for other in rest)))
 
 
+def test_who_was_removed_while_it_was_away_is_told(calm_cluster: Cluster) -> None:
+    """Also long after the others have let go of it."""
+    cluster = calm_cluster
+    leader = cluster.wait_for_leader()
+    away = next(member for member in cluster if member is not leader)
+    away.kill()
+    leader.http.request("DELETE", f"/api/members/{away.node_id}").ok()
+    eventually(lambda: away.node_id not in leader.status()["peers"], "the leader has let go of it")
+    away.start().wait_answering()
+
+    def told() -> bool:
+        return [reason["code"] for reason in away.why()["reasons"]] == ["removed"]
+
+    eventually(told, f"{away} knows that it was removed")
+    term = leader.status()["term"]
+    leader.http.set_key("on", 1).ok()
+    assert leader.status()["term"] == term
+
+
 def test_what_cannot_be_is_declined(calm_cluster: Cluster) -> None:
     leader = calm_cluster.wait_for_leader()
     http = calm_cluster.others(leader)[0].http

@@ -92,6 +92,9 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::SnapshotNotReceived { index, reason } => format!("gives up the snapshot {index}: {reason}"),
         Notice::SnapshotInstalled { index } => format!("installs the snapshot {index}"),
+        Notice::FormerMember { peer, .. } => {
+            format!("hears from {peer}, which was removed and does not know")
+        }
         Notice::Removed { peer } => format!("hears from {peer} that it was removed"),
         Notice::Diverged(divergence) => format!("differs in its state at {}", divergence.index),
         Notice::DiskHangs { waited } => format!("has had no answer from its disk for {waited:?}"),

@@ -285,9 +285,9 @@ impl Consensus {
             }
             None if seeded::is(Bug::RemovedHeard) => self.admission.peers.get(from) == Some(&shown),
             None => {
-                let index = self.configurations.index();
-                if index > LogIndex::ZERO && !self.configuration().contains(from) {
-                    self.send(from, Message::Unwelcome(Unwelcome::Removed { index }));
+                if self.configurations.index() > LogIndex::ZERO && !self.configuration().contains(from) {
+                    let address = self.admission.introduced.get(from).map(|said| said.address.clone());
+                    self.tell_of_removal(from, address.unwrap_or_default());
                 }
                 // Else its introduction has not come yet, or was refused.
                 false
@@ -378,9 +378,15 @@ impl Consensus {
         } else if is_later && theirs > ours && is_member_there && !self.is_waiting_to_be_added() {
             self.told_of_removal(from, theirs);
         } else if is_member_there && theirs < ours {
-            self.send(from, Message::Unwelcome(Unwelcome::Removed { index: ours }));
+            self.tell_of_removal(from, hello.address);
         }
         // Else it waits to be added, or knows that it was removed.
+    }
+
+    fn tell_of_removal(&mut self, peer: &NodeId, address: String) {
+        self.notify(Notice::FormerMember { peer: peer.clone(), address });
+        let index = self.configurations.index();
+        self.send(peer, Message::Unwelcome(Unwelcome::Removed { index }));
     }
 
     /// Whether a peer shows a configuration as late as ours that names it and this server.

@@ -284,6 +284,14 @@ pub enum Notice {
         /// In words.
         reason: String,
     },
+    /// A server speaks that was removed and does not know. It is told so; where nothing that is sent reaches
+    /// it any more, it is to be connected to for that.
+    FormerMember {
+        /// The server.
+        peer: NodeId,
+        /// Where it said that it is reached; empty where it has not.
+        address: String,
+    },
     /// A snapshot of this server's state is complete on its disk.
     SnapshotTaken {
         /// The log index whose state it holds.

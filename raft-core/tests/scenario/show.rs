@@ -255,6 +255,9 @@ fn notice(notice: &Notice) -> String {
         Notice::Following { leader, term } => format!("follows {leader} in term {term}"),
         Notice::Admitted => "is admitted: it may vote".into(),
         Notice::Wiped { peer, .. } => format!("learns from {peer} that its disk was wiped"),
+        Notice::FormerMember { peer, .. } => {
+            format!("hears from {peer}, which was removed and does not know")
+        }
         Notice::Removed { peer } => format!("hears from {peer} that it was removed"),
         Notice::Unwelcome { peer, reason } => {
             format!("and {peer} have nothing to do with each other: {reason}")

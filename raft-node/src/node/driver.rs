@@ -308,6 +308,9 @@ impl Driver {
             Notice::Unwelcome { peer, reason } => {
                 tracing::warn!(%peer, reason, "no understanding with a peer")
             }
+            Notice::FormerMember { peer, address } => {
+                self.streams.bid_farewell(peer, address, &mut self.outgoing);
+            }
             Notice::Removed { peer } => {
                 tracing::warn!(%peer, "this node was removed from the cluster, and may be stopped")
             }

@@ -15,6 +15,9 @@ use crate::node::{Addresses, Input};
 /// How long the stream to one that is no peer any more is kept: it is to hear that.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// How many may have one that are no peers: anybody may say that he was one.
+const MAX_FORMER: usize = 16;
+
 /// Keeps the streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -31,6 +34,16 @@ struct Peer {
     addresses: watch::Sender<Vec<String>>,
     /// Not a peer any more; the stream ends then.
     ends: Option<Instant>,
+}
+
+impl Peer {
+    fn is_at(&self, addresses: &[String]) {
+        self.addresses.send_if_modified(|known| {
+            let is_news = known != addresses;
+            addresses.clone_into(known);
+            is_news
+        });
+    }
 }
 
 impl Streams {
@@ -51,31 +64,47 @@ impl Streams {
             return;
         }
         for (id, addresses) in &wanted {
-            if let Some(peer) = self.peers.get_mut(id) {
-                peer.ends = None;
-                peer.addresses.send_if_modified(|known| {
-                    let is_news = known != addresses;
-                    known.clone_from(addresses);
-                    is_news
-                });
-                continue;
+            match self.peers.get_mut(id) {
+                Some(peer) => {
+                    peer.ends = None;
+                    peer.is_at(addresses);
+                }
+                None => self.dial(id, addresses.clone(), outgoing),
             }
-            let (sender, receiver) = watch::channel(addresses.clone());
-            let dialler = Dialler {
-                caller: self.caller.clone(),
-                peer: id.clone(),
-                addresses: receiver,
-                states: self.states.clone(),
-                inbox: self.inbox.clone(),
-                queue: outgoing.add(id.clone()),
-            };
-            tokio::spawn(dialler.run());
-            self.peers.insert(id.clone(), Peer { addresses: sender, ends: None });
         }
         for (_, peer) in self.peers.iter_mut().filter(|(id, _)| !wanted.contains_key(*id)) {
             peer.ends.get_or_insert_with(|| Instant::now() + LINGER);
         }
         self.wanted = wanted;
+    }
+
+    /// Has a stream for a while to one that is no peer any more and does not know.
+    pub(crate) fn bid_farewell(&mut self, id: &NodeId, address: &str, outgoing: &mut Outgoing) {
+        if address.is_empty() || self.wanted.contains_key(id) || *id == self.caller.id {
+            return;
+        }
+        let addresses = vec![address.to_owned()];
+        let is_room = self.peers.len() < self.wanted.len() + MAX_FORMER;
+        match self.peers.get(id) {
+            Some(peer) => peer.is_at(&addresses),
+            None if is_room => self.dial(id, addresses, outgoing),
+            None => return,
+        }
+        self.peers.get_mut(id).expect("just seen to").ends = Some(Instant::now() + LINGER);
+    }
+
+    fn dial(&mut self, id: &NodeId, addresses: Vec<String>, outgoing: &mut Outgoing) {
+        let (sender, receiver) = watch::channel(addresses);
+        let dialler = Dialler {
+            caller: self.caller.clone(),
+            peer: id.clone(),
+            addresses: receiver,
+            states: self.states.clone(),
+            inbox: self.inbox.clone(),
+            queue: outgoing.add(id.clone()),
+        };
+        tokio::spawn(dialler.run());
+        self.peers.insert(id.clone(), Peer { addresses: sender, ends: None });
     }
 
     fn let_go(&mut self, outgoing: &mut Outgoing) {

@@ -1,6 +1,8 @@
 //! Servers come and go: operators add fresh machines, remove members, replace them and have learners
 //! promoted, one of these at any moment. Whoever was removed goes on running: he may not disturb.
 
+use std::time::Duration;
+
 use raft_core::consensus::{Change, Configuration, MemberRole};
 use raft_core::replica::{Role, Task};
 use raft_core::types::NodeId;
@@ -12,6 +14,9 @@ use crate::fault::Fault;
 
 /// For how many of the longest election timeouts nobody may stand once all is well.
 const QUIET: u32 = 10;
+
+/// How long the stream to one that is no member any more is kept: he is to hear that.
+const LINGER: Duration = Duration::from_secs(3);
 
 fn address_of(id: &NodeId) -> String {
     format!("{id}:1000")
@@ -41,7 +46,15 @@ impl World {
         let waits = consensus.configuration().voter_count() == 0;
         let knows = consensus.configuration().contains(&peer.id)
             || consensus.admission().guests().any(|(guest, _)| *guest == peer.id);
-        peer.is_in_use && (waits || knows)
+        peer.is_in_use && (waits || knows || self.nodes[from].former.contains(&to))
+    }
+
+    /// A process connects to one that does not know yet that it was removed, to tell it.
+    pub(super) fn bid_farewell(&mut self, from: usize, peer: &NodeId) {
+        let Some(to) = self.nodes.iter().position(|node| node.id == *peer) else { return };
+        if self.nodes[from].former.insert(to) && !self.network.link(from, to).is_open {
+            self.queue.put(self.now, Coming::Dial { from, to, life: self.nodes[from].life });
+        }
     }
 
     /// A process tries to connect to all that it wants to speak to.
@@ -61,6 +74,20 @@ impl World {
         let dialled = (consensus.configuration_index(), consensus.admission().guests().count());
         if std::mem::replace(&mut self.nodes[at].dialled, dialled) != dialled {
             self.dial_all(at);
+            self.let_go(at);
+        }
+    }
+
+    /// The streams to those who are no members any more end after a while.
+    fn let_go(&mut self, at: usize) {
+        let life = self.nodes[at].life;
+        for to in (0..self.nodes.len()).filter(|to| *to != at) {
+            let link = self.network.link(at, to);
+            let (stream, is_open) = (link.stream, link.is_open);
+            if is_open && !self.speaks_to(at, to) {
+                let ended = Coming::Ended { from: at, to, life, stream, process_died: false };
+                self.queue.put(self.now + LINGER, ended);
+            }
         }
     }
 
@@ -173,12 +200,12 @@ impl World {
         removed.into_iter().filter(|at| still.contains(at)).for_each(|at| self.check_removed(at));
     }
 
-    /// Servers that take themselves for voters, are none, and have streams to and from the leader.
+    /// Servers that take themselves for voters, are none, and have a stream to the leader, which could reach
+    /// them.
     fn removed_in_touch(&self) -> Vec<usize> {
         let Some(leader) = self.latest_leader() else { return Vec::new() };
         let Some(led) = leader.replica.as_ref().map(|replica| replica.consensus()) else { return Vec::new() };
         let is_removed = |node: &&Node| {
-            let is_open = |from, to| self.network.is_open(from, to);
             let takes_itself = node.replica.as_ref().is_some_and(|replica| {
                 let own = replica.consensus();
                 own.configuration().votes(&node.id)
@@ -187,8 +214,8 @@ impl World {
             });
             takes_itself
                 && !led.configuration().contains(&node.id)
-                && is_open(node.at, leader.at)
-                && is_open(leader.at, node.at)
+                && self.network.is_open(node.at, leader.at)
+                && self.network.is_whole(node.at, leader.at)
         };
         self.nodes.iter().filter(is_removed).map(|node| node.at).collect()
     }

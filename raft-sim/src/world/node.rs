@@ -1,5 +1,7 @@
 //! One server: a machine with a disk and a clock, on which processes come and go.
 
+use std::collections::BTreeSet;
+
 use raft_core::disk::{AsideOp, AsideSeq, WriteSeq};
 use raft_core::entry::Entry;
 use raft_core::replica::{Event, Replica};
@@ -28,6 +30,8 @@ pub(crate) struct Node {
     /// To whom it was last seen to it that there is a connection: where its configuration stood, and how many
     /// others it had met.
     pub(crate) dialled: (LogIndex, usize),
+    /// Who it was told does not know yet that he was removed.
+    pub(crate) former: BTreeSet<usize>,
     /// Which process this is, or was, from 1. What was meant for an earlier one comes to nothing.
     pub(crate) life: u64,
     /// What has come in and was not looked at.
@@ -64,6 +68,7 @@ impl Node {
             is_in_use: is_original,
             is_original,
             dialled: (LogIndex::ZERO, 0),
+            former: BTreeSet::new(),
             life: 0,
             inbox: Vec::new(),
             wakes_at: None,

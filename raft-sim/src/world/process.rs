@@ -45,6 +45,7 @@ impl World {
         node.life = life;
         node.clock = Clock::started(self.now, rate);
         node.inbox.clear();
+        node.former.clear();
         node.wakes_at = None;
         node.paused_until = Time::ZERO;
         node.memory = Memory::default();
@@ -260,6 +261,7 @@ impl World {
             Notice::SnapshotInstalled { .. } => self.counts.installed += 1,
             Notice::Failed { .. } => self.operator_restarts(at),
             Notice::Diverged(_) => self.found_out(at),
+            Notice::FormerMember { peer, .. } => self.bid_farewell(at, peer),
             _ => {}
         }
         let line = || format!("n{} {}", at + 1, story::notice(notice));
