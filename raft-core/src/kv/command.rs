@@ -11,7 +11,10 @@ use super::value::{Item, Key, Value};
 use crate::types::LogIndex;
 
 /// The encoding's version: the first byte of every command, answer and query.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
+
+/// What a command that sets a key begins with; key and value follow.
+pub(super) const SET_HEAD: [u8; 2] = [VERSION, 0];
 
 /// A change to the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 mod command;
 mod snapshot;
 mod store;
+mod stored;
 mod value;
 
 pub use command::{Answer, Command, ListPage, Query, QueryAnswer};

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::store::{Store, digest_of};
-use super::value::{Item, Key};
+use super::store::Store;
+use super::stored::{Stored, encode};
 use crate::snapshot::{Discarded, Frozen, PIECE_BYTES, Told};
 use crate::state_machine::RestoreError;
 use crate::types::LogIndex;
@@ -42,8 +42,8 @@ struct Head {
 pub(super) struct Snapshots {
     pub(super) taking: Option<Taking>,
     restoring: Option<Restoring>,
-    discarded: Discarded<Key, Item>,
-    discarded_changes: Discarded<Key, Option<Item>>,
+    discarded: Discarded<Stored, ()>,
+    discarded_changes: Discarded<Stored, Option<()>>,
 }
 
 /// A store that is frozen.
@@ -51,7 +51,7 @@ pub(super) struct Snapshots {
 pub(super) struct Taking {
     /// To be told first.
     head: Option<Head>,
-    pub(super) items: Frozen<Key, Item>,
+    pub(super) items: Frozen<Stored, ()>,
     /// The piece that is being filled, if it is begun.
     piece: Vec<u8>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Taking {
 #[derive(Debug, Default)]
 struct Restoring {
     head: Option<Head>,
-    items: BTreeMap<Key, Item>,
+    items: BTreeMap<Stored, ()>,
     digest: u64,
 }
 
@@ -105,12 +105,12 @@ impl Store {
         if let Some(head) = head.take() {
             return Some(encode([VERSION, HEAD].to_vec(), &head).into());
         }
-        let is_more = items.tell(&self.items, LOOKS, |key, item| {
+        let is_more = items.tell(&self.items, LOOKS, |stored, ()| {
             if piece.is_empty() {
                 *piece = Vec::with_capacity(PIECE_BYTES + 1024);
                 piece.extend_from_slice(&[VERSION, ITEMS]);
             }
-            *piece = encode(core::mem::take(piece), &(key, item));
+            *piece = stored.tell(core::mem::take(piece));
             if piece.len() >= PIECE_BYTES { Told::Enough } else { Told::More }
         });
         match (is_more, piece.len()) {
@@ -137,17 +137,17 @@ impl Store {
 
 impl Restoring {
     fn piece(&mut self, piece: &[u8]) -> Result<(), RestoreError> {
-        let unreadable = |_| RestoreError::new("a piece of the store cannot be read");
+        let unreadable = || RestoreError::new("a piece of the store cannot be read");
         match (piece, &self.head) {
             ([VERSION, HEAD, head @ ..], None) => {
-                self.head = Some(postcard::from_bytes(head).map_err(unreadable)?);
+                self.head = Some(postcard::from_bytes(head).map_err(|_| unreadable())?);
                 Ok(())
             }
             ([VERSION, ITEMS, items @ ..], Some(_)) => {
                 let mut left = items;
                 while !left.is_empty() {
-                    let (pair, rest) = postcard::take_from_bytes(left).map_err(unreadable)?;
-                    self.item(pair)?;
+                    let (stored, rest) = Stored::told(left).ok_or_else(unreadable)?;
+                    self.item(stored)?;
                     left = rest;
                 }
                 Ok(())
@@ -157,12 +157,12 @@ impl Restoring {
         }
     }
 
-    fn item(&mut self, (key, item): (Key, Item)) -> Result<(), RestoreError> {
-        if self.items.last_key_value().is_some_and(|(last, _)| *last >= key) {
+    fn item(&mut self, stored: Stored) -> Result<(), RestoreError> {
+        if self.items.last_key_value().is_some_and(|(last, ())| *last >= stored) {
             return Err(RestoreError::new("the keys of the store are not in order"));
         }
-        self.digest = self.digest.wrapping_add(digest_of(&key, &item));
-        self.items.insert(key, item);
+        self.digest = self.digest.wrapping_add(stored.digest());
+        self.items.insert(stored, ());
         Ok(())
     }
 
@@ -186,11 +186,6 @@ impl Restoring {
     }
 }
 
-/// Encoding into memory has no way to fail: every length is known and every type is ours.
-fn encode(out: Vec<u8>, thing: &impl Serialize) -> Vec<u8> {
-    postcard::to_extend(thing, out).expect("encoding into memory")
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::format;
@@ -199,7 +194,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Command, Query, QueryAnswer, Value};
+    use super::super::{Command, Key, Query, QueryAnswer, Value};
     use super::*;
     use crate::state_machine::{Committed, StateMachine};
 

@@ -1,15 +1,15 @@
 //! The store itself: an ordered map, changed by commands alone.
 
 use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use bytes::Bytes;
 
-use super::command::{Answer, Command, ListPage, Query, QueryAnswer};
+use super::command::{Answer, ListPage, Query, QueryAnswer};
 use super::snapshot::Snapshots;
-use super::value::{Item, Key, Value};
+use super::stored::{CommandRef, Stored};
+use super::value::Key;
 use crate::hash;
 use crate::seeded::{self, Bug};
 use crate::state_machine::{Committed, RestoreError, StateMachine};
@@ -18,7 +18,7 @@ use crate::types::LogIndex;
 /// Keys and values, with the log index of each key's last change.
 #[derive(Debug, Default)]
 pub struct Store {
-    pub(super) items: BTreeMap<Key, Item>,
+    pub(super) items: BTreeMap<Stored, ()>,
     pub(super) revision: LogIndex,
     /// The wrapping sum of all items' digests. What is replaced or removed is subtracted as it is stored, not
     /// as it was set: a bit that has turned over in between does not cancel out.
@@ -36,77 +36,69 @@ impl Store {
         Store::default()
     }
 
-    fn apply_one(&mut self, index: LogIndex, command: &[u8]) -> Answer {
-        match Command::decode(command) {
-            Some(Command::Set { key, value }) => {
-                self.set(key, Item { value, revision: index });
+    fn apply_one(&mut self, index: LogIndex, command: &Bytes) -> Answer {
+        match CommandRef::decode(command) {
+            Some(CommandRef::Set { key, value }) => {
+                let stored = Stored::new(command, key, value, index);
+                self.items_digest = self.items_digest.wrapping_add(stored.digest());
+                if !self.remove(key) {
+                    self.save(&stored, None);
+                }
+                self.items.insert(stored, ());
                 self.revision = index;
                 Answer::Set
             }
-            Some(Command::Delete { key }) => {
-                self.save(&key);
-                let removed = self.items.remove_entry(&key);
-                if let Some((key, item)) = &removed {
-                    self.items_digest = self.items_digest.wrapping_sub(digest_of(key, item));
+            Some(CommandRef::Delete { key }) => {
+                let is_removed = self.remove(key);
+                if is_removed {
                     self.revision = index;
                 }
-                Answer::Deleted(removed.is_some())
+                Answer::Deleted(is_removed)
             }
             None => Answer::Unreadable,
         }
     }
 
-    fn set(&mut self, key: Key, item: Item) {
-        self.save(&key);
-        self.items_digest = self.items_digest.wrapping_add(digest_of(&key, &item));
-        match self.items.entry(key) {
-            Entry::Vacant(vacant) => drop(vacant.insert(item)),
-            Entry::Occupied(mut occupied) => {
-                let replaced = digest_of(occupied.key(), occupied.get());
-                self.items_digest = self.items_digest.wrapping_sub(replaced);
-                occupied.insert(item);
-            }
-        }
+    /// Removes a key; whether it was there.
+    fn remove(&mut self, key: &str) -> bool {
+        let Some((removed, ())) = self.items.remove_entry(key.as_bytes()) else { return false };
+        self.items_digest = self.items_digest.wrapping_sub(removed.digest());
+        self.save(&removed, Some(&()));
+        true
     }
 
-    /// A key is about to change: a snapshot that is being taken may want what it has.
-    fn save(&mut self, key: &Key) {
+    /// A key changes: a snapshot that is being taken may want what it had.
+    fn save(&mut self, stored: &Stored, value: Option<&()>) {
         if let Some(taking) = &mut self.snapshots.taking
             && !seeded::is(Bug::SnapshotNotFrozen)
         {
-            taking.items.save(key, self.items.get(key));
+            taking.items.save(stored, value);
         }
     }
 
     fn list(&self, prefix: &str, after: Option<&str>, limit: u32, values: bool) -> ListPage {
         let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+            Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
+            _ => Bound::Included(prefix.as_bytes()),
         };
         let mut page =
             ListPage { revision: self.revision, keys: self.items.len() as u64, ..ListPage::default() };
         let mut bytes = 0;
-        for (key, item) in self.items.range::<str, _>((start, Bound::Unbounded)) {
-            if !key.as_str().starts_with(prefix) {
+        for stored in self.items.range::<[u8], _>((start, Bound::Unbounded)).map(|(stored, ())| stored) {
+            if !stored.key().starts_with(prefix.as_bytes()) {
                 break;
             }
             if page.entries.len() as u64 >= u64::from(limit) || bytes >= Self::PAGE_BYTES {
                 page.more = true;
                 break;
             }
-            bytes += key.as_str().len() + if values { item.value.len() } else { 0 };
-            page.entries.push((key.clone(), values.then(|| item.clone())));
+            let key = Key::new(stored.key_text()).expect("what is stored has a valid key");
+            let item = values.then(|| stored.item());
+            bytes += key.as_str().len() + item.as_ref().map_or(0, |item| item.value.len());
+            page.entries.push((key, item));
         }
         page
     }
-}
-
-pub(super) fn digest_of(key: &Key, item: &Item) -> u64 {
-    let (kind, data) = match &item.value {
-        Value::Json(data) => (0, data),
-        Value::Bytes(data) => (1, data),
-    };
-    hash::of_words([hash::of_bytes(key.as_str().as_bytes()), kind, hash::of_bytes(data), item.revision.0])
 }
 
 impl StateMachine for Store {
@@ -117,7 +109,10 @@ impl StateMachine for Store {
 
     fn query(&self, query: &Bytes) -> Bytes {
         let answer = match Query::decode(query) {
-            Some(Query::Get { key }) => QueryAnswer::Item(self.items.get(&key).cloned()),
+            Some(Query::Get { key }) => {
+                let found = self.items.get_key_value(key.as_str().as_bytes());
+                QueryAnswer::Item(found.map(|(stored, ())| stored.item()))
+            }
             Some(Query::List { prefix, after, limit, values }) => {
                 QueryAnswer::Page(self.list(&prefix, after.as_deref(), limit, values))
             }
@@ -164,6 +159,8 @@ mod tests {
     use alloc::string::{String, ToString};
     use alloc::vec;
 
+    use super::super::command::Command;
+    use super::super::value::{Item, Value};
     use super::*;
 
     fn key(name: &str) -> Key {
@@ -221,7 +218,7 @@ mod tests {
     /// The digest as it would be of a store that holds the same and never held anything else.
     fn digest_afresh(store: &Store) -> u64 {
         let revision = hash::of_words([store.revision.0]);
-        store.items.iter().fold(revision, |sum, (key, item)| sum.wrapping_add(digest_of(key, item)))
+        store.items.keys().fold(revision, |sum, stored| sum.wrapping_add(stored.digest()))
     }
 
     #[test]
@@ -261,7 +258,10 @@ mod tests {
                     set(store, 1, "a", "1");
                     set(store, 2, "b", "2");
                 }
-                damage(damaged.items.get_mut("a").unwrap());
+                let (stored, ()) = damaged.items.remove_entry(&b"a"[..]).unwrap();
+                let mut item = stored.item();
+                damage(&mut item);
+                damaged.items.insert(stored.damaged(item), ());
                 assert_eq!(damaged.digest(), sound.digest(), "nobody has looked yet");
                 change(&mut sound);
                 change(&mut damaged);

@@ -30,8 +30,13 @@ impl Key {
     /// # Errors
     /// When it is empty or longer than 4 KiB.
     pub fn new(key: &str) -> Result<Key, InvalidKey> {
+        Self::check(key).map(|()| Key(key.into()))
+    }
+
+    /// Whether it is a key.
+    pub(super) fn check(key: &str) -> Result<(), InvalidKey> {
         match key.len() {
-            1..=Self::MAX_LEN => Ok(Key(key.into())),
+            1..=Self::MAX_LEN => Ok(()),
             length => Err(InvalidKey { length }),
         }
     }
@@ -46,13 +51,6 @@ impl Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-// So that a map of keys can be searched by text that need not be a valid key, such as an empty prefix.
-impl core::borrow::Borrow<str> for Key {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 
