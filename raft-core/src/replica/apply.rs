@@ -16,7 +16,7 @@ use crate::state_machine::{Committed, StateMachine};
 use crate::types::{ClusterId, EntryId, LogIndex, Term};
 
 /// Entries applied in one go at most, so that a long log does not keep the clock waiting.
-const MAX_APPLY: u64 = 4096;
+const MAX_APPLY: u64 = 1024;
 
 /// An entry and what applying it gave.
 type Applied = (LogIndex, Term, Option<Outcome>);

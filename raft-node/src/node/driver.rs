@@ -2,13 +2,15 @@
 //! but the next thing to happen.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use raft_core::entry::Entry;
+use raft_core::message::Message;
 use raft_core::replica::{Action, CallReply, Event, Notice, Refused, Replica, Reply, Role, Token};
-use raft_core::types::{EntryId, LogIndex, Time};
+use raft_core::types::{EntryId, Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Moment, sleep_until};
 
@@ -19,6 +21,10 @@ use crate::transport::{LinkStates, Outgoing, Streams};
 
 /// Inputs taken up together at most.
 const BATCH: usize = 1024;
+
+/// After this time a turn takes up no more of a snapshot: some megabytes of it come at once, and what follows
+/// from them takes time too. All else is short, and goes to the disk together.
+const SLICE: Duration = Duration::from_millis(2);
 
 /// A node without a leader says why, first after this time and then this often.
 const COMPLAIN_AFTER: Duration = Duration::from_secs(2);
@@ -55,6 +61,8 @@ pub(super) struct Driver {
     streams: Streams,
     states: LinkStates,
     life: watch::Sender<Life>,
+    /// What has come and was not taken up.
+    pending: VecDeque<Input>,
     waiters: HashMap<Token, Waiter>,
     next_token: u64,
     complain_at: Time,
@@ -79,6 +87,7 @@ impl Driver {
             streams,
             states,
             life,
+            pending: VecDeque::new(),
             waiters: HashMap::new(),
             next_token: 0,
             complain_at,
@@ -112,6 +121,13 @@ impl Driver {
             if self.stopped {
                 return Ok(());
             }
+            if !self.pending.is_empty() {
+                // The sockets first, and what the disk has answered.
+                tokio::task::yield_now().await;
+                done.extend(std::iter::from_fn(|| completions.try_recv().ok()));
+                turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut inputs, &mut done)));
+                continue;
+            }
             let wake = self.moment(self.replica.deadline().min(self.complain_at));
             tokio::select! {
                 _ = inbox.recv_many(&mut inputs, BATCH) => {}
@@ -141,8 +157,11 @@ impl Driver {
         for completion in done.drain(..) {
             self.step(now, event_of(completion));
         }
-        for input in inputs.drain(..) {
-            self.take(now, input);
+        self.pending.extend(inputs.drain(..));
+        while let Some(input) = self.pending.pop_front() {
+            if self.take(now, input).is_break() {
+                break;
+            }
         }
         if self.replica.deadline() <= now {
             self.step(now, Event::Tick);
@@ -180,7 +199,8 @@ impl Driver {
         Token(self.next_token)
     }
 
-    fn take(&mut self, now: Time, input: Input) {
+    /// Takes up one of them; whether this turn goes on.
+    fn take(&mut self, now: Time, input: Input) -> ControlFlow<()> {
         let event = match input {
             Input::Propose { command, deadline, respond } => {
                 Event::Propose { token: self.token(Waiter::Client(respond)), deadline, command }
@@ -195,10 +215,7 @@ impl Driver {
                 Event::Called { token: self.token(Waiter::Call(respond)), from, call }
             }
             Input::Received { from, incarnation, messages } => {
-                for message in messages {
-                    self.step(now, Event::Received { from: from.clone(), incarnation, message });
-                }
-                return;
+                return self.take_messages(now, from, incarnation, messages);
             }
             Input::Connected { peer } => Event::Connected { peer },
             Input::Disconnected { peer, process_died } => Event::Disconnected { peer, process_died },
@@ -206,22 +223,43 @@ impl Driver {
             Input::Status { respond } => {
                 let status = status::of(&self.node, &self.replica, &self.states, now);
                 let _ = respond.send(status);
-                return;
+                return ControlFlow::Continue(());
             }
             Input::Explain { respond } => {
                 let _ = respond.send(self.explain());
-                return;
+                return ControlFlow::Continue(());
             }
             Input::Beginning { respond } => {
                 let _ = respond.send(beginning(&self.replica));
-                return;
+                return ControlFlow::Continue(());
             }
             Input::Entries { first, last, respond } => {
                 let _ = respond.send(entries(&self.replica, first, last));
-                return;
+                return ControlFlow::Continue(());
             }
         };
         self.step(now, event);
+        ControlFlow::Continue(())
+    }
+
+    fn take_messages(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        incarnation: Incarnation,
+        messages: Vec<Message>,
+    ) -> ControlFlow<()> {
+        let mut messages = messages.into_iter();
+        for message in messages.by_ref() {
+            let is_large = matches!(message, Message::InstallSnapshot(_));
+            self.step(now, Event::Received { from: from.clone(), incarnation, message });
+            if is_large && self.now().since(now) > SLICE {
+                let messages = messages.collect();
+                self.pending.push_front(Input::Received { from, incarnation, messages });
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn explain(&self) -> Explanation {

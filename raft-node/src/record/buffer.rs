@@ -21,8 +21,12 @@ pub(super) struct Start {
     pub(super) after_gap: bool,
 }
 
+/// Room for all of that, and for a turn more. It is there from the start: to move megabytes to where there is
+/// more takes so long that the driver would notice. Memory that is not written to is none.
+const CAPACITY: usize = MOST + (1 << 20);
+
 /// Bytes in order, and where in them pieces start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
     starts: Vec<(usize, Start)>,
@@ -34,6 +38,12 @@ pub(super) struct Part<'a> {
     /// Whether it starts a new piece.
     pub(super) start: Option<Start>,
     pub(super) bytes: &'a [u8],
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch { bytes: Vec::with_capacity(CAPACITY), starts: Vec::new() }
+    }
 }
 
 impl Batch {
@@ -55,7 +65,7 @@ impl Batch {
     /// Empties it. Memory is kept for the next one, unless there was a flood.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes.shrink_to(2 * MOST);
+        self.bytes.shrink_to(CAPACITY);
         self.starts.clear();
     }
 }
@@ -90,7 +100,7 @@ impl Buffer {
     /// Nothing will be written any more.
     pub(super) fn turn_off(&self) {
         self.is_on.store(false, Ordering::Relaxed);
-        self.state.lock().batch = Batch::default();
+        self.state.lock().batch = Batch { bytes: Vec::new(), starts: Vec::new() };
     }
 
     /// Adds to the piece that is being recorded. Refused where too much waits already.

@@ -18,8 +18,12 @@ use crate::snapshot::{Header, Piece, Reader};
 use crate::state_machine::StateMachine;
 use crate::types::{Applied, EntryId};
 
-/// Pieces taken in between two looks at what else has come, and bytes read at a time.
+/// Pieces taken in between two looks at what else has come, and after how many bytes of them no other is:
+/// that many bytes of small values take as long as a few hundred writes.
 const PIECES: usize = 4;
+const TURN_BYTES: usize = 64 << 10;
+
+/// Bytes read at a time.
 const READ_BYTES: u32 = 256 << 10;
 
 /// Why a snapshot does not become a state.
@@ -69,7 +73,11 @@ impl Restoring {
         machine: &mut dyn StateMachine,
         sessions: &mut Sessions,
     ) -> Result<(), Unusable> {
+        let mut bytes = 0;
         for _ in 0..PIECES {
+            if bytes >= TURN_BYTES {
+                break;
+            }
             let piece = self.reader.next_piece().map_err(|error| Unusable::Damaged(error.to_string()))?;
             let taken = match &piece {
                 Some(Piece::Sessions(_)) if seeded::is(Bug::SnapshotLosesSessions) => Ok(()),
@@ -80,6 +88,7 @@ impl Restoring {
                     return Ok(());
                 }
             };
+            bytes += piece.as_ref().map_or(0, |piece| piece.bytes().len());
             taken.map_err(|error| Unusable::Refused(error.to_string()))?;
         }
         Ok(())
