@@ -174,9 +174,6 @@ bugs! {
 }
 
 impl Bug {
-    /// Those that the simulator does not catch. The scenarios of `raft-core` do.
-    pub const NOT_SIMULATED: &[Bug] = &[Bug::SnapshotKeepsConflict];
-
     /// Those that show only where members change. The scenarios of `raft-core` catch them too.
     pub const OF_MEMBERSHIP: &[Bug] = &[
         Bug::LearnerCounted,

@@ -126,7 +126,7 @@ fn jobs(args: &Args) -> usize {
 fn bugs(args: &Args) -> ExitCode {
     let mut missed = 0;
     println!("| bug | caught by | at seed |\n| --- | --- | --- |");
-    for &bug in Bug::ALL.iter().filter(|bug| !Bug::NOT_SIMULATED.contains(bug)) {
+    for &bug in Bug::ALL {
         match raft_sim::bugs::hunt(bug, args.seeds, jobs(args)) {
             Some(caught) => println!("| {} | {} | {} |", bug.name(), caught.failure.check, caught.seed),
             None => {
@@ -135,7 +135,7 @@ fn bugs(args: &Args) -> ExitCode {
             }
         }
     }
-    let planted = Bug::ALL.len() - Bug::NOT_SIMULATED.len();
+    let planted = Bug::ALL.len();
     println!("\n{planted} bugs planted, {missed} missed");
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -153,11 +153,12 @@ impl Replica {
         self.comparison.peers.remove(peer);
     }
 
-    /// The hash after an index, while it is remembered: not from before the oldest snapshot, so that a replay
-    /// that begins with that one knows the same.
+    /// The hash after an index, while it is remembered: not from before the latest snapshot. This process may
+    /// have begun with that one, and a replay of it with an earlier one, or the other way round; both are to
+    /// know the same.
     fn hash_at(&self, index: LogIndex) -> Option<StateHash> {
-        let oldest = self.consensus.oldest_snapshot().unwrap_or_default().index;
-        self.chain.at(index).filter(|_| index >= oldest)
+        let latest = self.consensus.latest_snapshot().unwrap_or_default().index;
+        self.chain.at(index).filter(|_| index >= latest)
     }
 
     /// The leader says that this server's state is wrong.

@@ -26,7 +26,7 @@ impl World {
         self.pass_until("serves its clients and agrees", |world| world.clients.are_done() && world.agrees());
         if self.operators.has_changed_members() {
             self.pass_until("tells its operators and agrees", |world| {
-                !world.owes_operators() && world.agrees()
+                !world.owes_operators() && world.agrees() && world.is_led_by_a_voter()
             });
             self.stay_quiet();
         }
