@@ -122,6 +122,14 @@ impl Checks {
         self.durable_first.wiped(at, &self.log_matching);
     }
 
+    /// A server leads, if only until the next event.
+    pub(crate) fn leads(&mut self, server: &Server<'_>) {
+        let consensus = server.replica.consensus();
+        if self.election_safety.check(server.at, server.id, consensus, &self.one_vote) {
+            self.leader_completeness.check_new_leader(server.id, consensus);
+        }
+    }
+
     /// A server has taken a step; what it wants done has not been done.
     pub(crate) fn after_step(&mut self, server: &Server<'_>) {
         let consensus = server.replica.consensus();
@@ -133,9 +141,6 @@ impl Checks {
         self.configurations.check(server, kept, &self.leader_completeness);
         self.leader_completeness.note_committed(server, consensus);
         self.durable_first.commits(server.at, consensus, &self.servers, &self.log_matching);
-        if self.election_safety.check(server.at, server.id, consensus, &self.one_vote) {
-            self.leader_completeness.check_new_leader(server.id, consensus);
-        }
         self.commit_grows.check(server.at, server.id, consensus.commit_index());
         self.commit_rule.check(server.at, server.id, consensus);
         self.state_machine_safety.check(server);

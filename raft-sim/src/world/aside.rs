@@ -117,6 +117,10 @@ impl World {
             None
         };
         let outcome = match kind {
+            // What was not flushed is lost, and every later flush says so.
+            _ if self.nodes[at].disk.has_failed() => {
+                Err(AsideError { kind: AsideErrorKind::Other, reason: "the disk has failed".to_owned() })
+            }
             Some(kind) => {
                 self.nodes[at].disk.begin_aside(op, &mut self.faults);
                 Err(AsideError { kind, reason: "as the simulator wants".to_owned() })

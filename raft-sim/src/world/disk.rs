@@ -48,6 +48,8 @@ pub(crate) struct Disk {
     flushes: u64,
     /// Written aside of the log, not flushed.
     aside: AsideFiles,
+    /// Whether what was not flushed is lost: it is, since a flush failed.
+    has_failed: bool,
     /// Files whose names may not be safe: only with a planted bug.
     unsafe_names: Vec<FileName>,
 }
@@ -140,12 +142,19 @@ impl Disk {
 
     /// A write or flush failed: part of what waited is there, in part.
     pub(crate) fn fail(&mut self, faults: &mut Faults) {
+        self.has_failed = true;
         self.take_what_was_begun(faults);
         self.lose_power(faults);
     }
 
+    /// Whether that has happened to the process that runs.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
     /// The server dies.
     pub(crate) fn crash(&mut self, death: Death, faults: &mut Faults) {
+        self.has_failed = false;
         self.take_what_was_begun(faults);
         if death == Death::Power {
             self.lose_power(faults);

@@ -179,6 +179,10 @@ impl World {
         let replica = self.nodes[at].replica.as_mut().expect("it is up");
         let idle = Idle::of(replica.consensus(), &event);
         replica.step(now, event);
+        if replica.consensus().role() == Role::Leader {
+            self.checks.leads(&self.nodes[at].server().expect("it is up"));
+        }
+        let replica = self.nodes[at].replica.as_ref().expect("it is up");
         if let Some(idle) = idle {
             idle.check(replica.consensus());
         }
