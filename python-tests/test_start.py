@@ -213,7 +213,7 @@ def test_two_clusters_do_not_mix(make_cluster: MakeCluster) -> None:
     moved = first[2]
     moved.kill()
     identity = second[2].data / "identity"
-    eventually(lambda: "cluster_id = none" not in identity.read_text(), "the intruder-to-be knows its cluster's name")
+    eventually(lambda: "cluster_id = none" not in identity.read_text(), "it knows its cluster's name")
     second.kill_all()
     intruder = second[2]
     intruder.port = moved.port

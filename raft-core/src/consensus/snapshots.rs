@@ -152,7 +152,12 @@ impl Consensus {
         let was_located = installing.is_located;
         if installing.snapshot == reply.snapshot {
             progress.received(reply.received, pause_until);
-        } else if was_located || reply.received == Received::Refused {
+        } else if reply.received == Received::Refused {
+            return;
+        } else if was_located {
+            // It has not heard yet that it is to give that up; or what it said of this one came late, from an
+            // earlier process. Its next answer tells.
+            installing.is_located = false;
             return;
         } else {
             // It has a part of another one.

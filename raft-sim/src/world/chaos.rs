@@ -14,7 +14,7 @@ use crate::fault::Fault;
 impl World {
     /// Anything may happen.
     pub(super) fn chaos(&mut self) {
-        if self.is_healed {
+        if self.healed_at.is_some() {
             return;
         }
         for &fault in Fault::ALL {

@@ -10,7 +10,7 @@ use raft_core::kv::{self, Query};
 use raft_core::replica::{Consistency, Event, Reply, Token};
 
 use super::World;
-use super::node::Coming;
+use super::node::{Coming, Node};
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::history::{Kind, Verdict, key_name, value_of};
@@ -198,6 +198,11 @@ impl World {
     }
 
     fn send(&mut self, client: usize, operation: usize, question: Question) {
+        // A machine that was never switched on is at no address that a client has; and once all is well, nor
+        // is one that is no member any more.
+        let members = self.healed_at.and_then(|_| self.configuration_of_leader());
+        let is_there = |node: &&Node| node.is_in_use && members.is_none_or(|m| m.contains(&node.id));
+        let there: Vec<usize> = self.nodes.iter().filter(is_there).map(|node| node.at).collect();
         let known = &mut self.clients.clients[client];
         if known.tries > 0 {
             known.prefers += 1;
@@ -205,8 +210,6 @@ impl World {
         known.tries += 1;
         // Now and then by another server, so that no server is left out.
         let other = self.clients.dice.one_in(4);
-        // A machine that was never switched on is at no address that a client has.
-        let there: Vec<usize> = self.nodes.iter().filter(|node| node.is_in_use).map(|node| node.at).collect();
         let place = if other { self.clients.dice.index(there.len()) } else { known.prefers % there.len() };
         let at = there[place];
         self.history.attempted(operation);

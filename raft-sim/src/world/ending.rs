@@ -36,7 +36,7 @@ impl World {
     }
 
     fn heal(&mut self) {
-        self.is_healed = true;
+        self.healed_at = Some(self.now);
         self.faults.heal();
         self.clients.retire();
         self.network.heal();

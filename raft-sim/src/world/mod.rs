@@ -55,7 +55,8 @@ pub(crate) struct World {
     recording_dice: Dice,
     /// Whether anything is.
     is_recorded: bool,
-    is_healed: bool,
+    /// Since when all is well, if it is.
+    healed_at: Option<Time>,
     /// Until then somebody may say what a server with damaged memory made up.
     wrong_until: Time,
 }
@@ -83,7 +84,7 @@ impl World {
             // A log that is let go of cannot be recorded from any moment on.
             is_recorded: recording_dice.one_in(4) && plan.snapshot_every.is_none(),
             recording_dice,
-            is_healed: false,
+            healed_at: None,
             wrong_until: Time::ZERO,
             nodes,
             plan,

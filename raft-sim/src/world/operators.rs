@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_core::replica::{Administered, Event, Reply, Task, Token};
+use raft_core::replica::{Administered, Event, Refused, Reply, Task, Token};
 use raft_core::types::LogIndex;
 
 use super::World;
@@ -19,6 +19,8 @@ pub(crate) struct Operators {
     /// Of that, changes of the members.
     changes: u64,
     open: BTreeMap<Token, Asked>,
+    /// Of the answers, those that left it open whether what was asked for will be done.
+    doubts: u64,
 }
 
 /// What an operator waits for.
@@ -34,6 +36,11 @@ impl Operators {
     /// Whether the token is one of theirs.
     pub(super) fn own(token: Token) -> bool {
         token.0 >= FIRST
+    }
+
+    /// Whether something may yet be done that somebody asked for.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.doubts > 0 || !self.open.is_empty()
     }
 
     /// Whether a change of the members was ever asked for.
@@ -89,6 +96,7 @@ impl World {
             panic!("Answers: {} answers an operator who asked nothing", self.nodes[at].id)
         };
         self.now_tell(|| format!("operator hears of {}: {reply:?}", token.0 - FIRST));
+        self.operators.doubts += u64::from(*reply == Reply::Refused(Refused::Unknown));
         if let Reply::Administered(Administered::Changed { index }) = reply {
             self.counts.changes += 1;
             let is_committed = self.checks.committed_at(*index).is_some();
