@@ -18,23 +18,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench_tools import load_generator, machine_notes, run_load, scratch_directory
-from raft_harness import Cluster, Http, Node, Unreachable
+from raft_harness import Cluster, Http, Joining, Node, Unreachable
 from raft_harness.ports import free_ports
-from raft_harness.process import server_binary
 
 MIB = 1 << 20
 # A key of the load generator's has twelve bytes, and JSON puts a value into quotes.
 KEY, QUOTES = 12, 2
 TARGET_PAUSE_MS = 10
 TARGET_MEMORY = 2
-
-
-class Joining(Node):
-    """A node without a log, which asks the others to be taken in."""
-
-    def command(self) -> list[str | Path]:
-        join = ["--join", self.cluster.endpoints]
-        return [server_binary(), self.node_id, str(self.port), *join, *self.cluster.arguments]
 
 
 class Probe:
@@ -73,11 +64,11 @@ class Pauses:
     """The turns of a node's replica from now on, by the bounds of its histogram."""
 
     def __init__(self, node: Node) -> None:
-        self.node, self.before = node, metrics(node)
+        self.node, self.before = node, node.metrics()
 
     def text(self) -> str:
         """How many were long since then, and the longest since the node was started."""
-        after = metrics(self.node)
+        after = self.node.metrics()
         counts = {
             bound: after[name] - self.before.get(name, 0)
             for name in after
@@ -93,12 +84,6 @@ class Pauses:
 def bound_of(name: str) -> float | None:
     head, _, rest = name.partition('raft_turn_seconds_bucket{le="')
     return None if head or not rest else float(rest.removesuffix('"}').replace("+Inf", "inf"))
-
-
-def metrics(node: Node) -> dict[str, float]:
-    lines = node.http.get("/metrics").body.decode().splitlines()
-    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-    return {name: float(value) for name, value in pairs}
 
 
 def arguments() -> argparse.Namespace:
@@ -200,7 +185,7 @@ def install(options: argparse.Namespace, cluster: Cluster, leader: Node) -> Node
     sent = sendings(cluster) - before
     print(f"caught up by log, and a voter, {caught_up - installed:.2f} s later; sent {sent} time(s)")
     print(f"  leader meanwhile: {pauses.text()}")
-    first = dict.fromkeys(metrics(node), 0.0)
+    first = dict.fromkeys(node.metrics(), 0.0)
     pauses = Pauses(node)
     pauses.before = first
     print(f"  new node: {pauses.text()}", flush=True)
@@ -232,13 +217,13 @@ def main() -> None:
             leader = cluster.wait_for_leader(60)
             # A connection that was idle for so long may be closed by now.
             leader.http.close()
-            before = metrics(leader)["raft_last_applied"]
+            before = leader.metrics()["raft_last_applied"]
             with writers(options, cluster), Probe(leader) as probe:
                 began = time.monotonic()
                 make(options, leader)
                 cluster.nodes.append(install(options, cluster, leader))
                 took = time.monotonic() - began
-                written = metrics(leader)["raft_last_applied"] - before
+                written = leader.metrics()["raft_last_applied"] - before
             print(f"meanwhile {written:,.0f} writes in {took:.1f} s; {probe.acked:,} of one probing writer,")
             print(f"  whose acknowledgements were {probe.longest * 1000:.1f} ms apart at most")
             now: Any = cluster.wait_for_leader(30).node_id

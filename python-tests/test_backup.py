@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from conftest import MakeCluster
-from raft_harness import Cluster, Node, eventually
+from raft_harness import Cluster, Joining, Node, eventually
 from raft_harness.ports import free_ports
-from raft_harness.process import server_binary
 from raft_harness.shell import Done, raft_server
 
 
@@ -52,13 +51,6 @@ def restore(backup: Path, node: Node, code: int = 0) -> Done:
     return done
 
 
-class Joining(Node):
-    """A node that is started with --join instead of --peers."""
-
-    def command(self) -> list[str | Path]:
-        return [server_binary(), self.node_id, str(self.port), "--join", self.cluster.nodes[0].address]
-
-
 def votes(cluster: Cluster, node: Node) -> bool:
     members = cluster[0].http.get("/api/members").ok()["members"]
     return (node.node_id, "voter") in [(member["node_id"], member["role"]) for member in members]
@@ -88,8 +80,8 @@ def test_restored_elsewhere_it_is_the_state_at_one_index(make_cluster: MakeClust
         new[0].start().wait_healthy()
         for name, port in zip(("node_1", "node_2"), free_ports(2), strict=True):
             joining = Joining(new, name, port)
-            new.nodes.append(joining)
             joining.start()
+            new.nodes.append(joining)
             eventually(partial(votes, new, joining), f"{joining} votes", 30)
         assert new.assert_stores_equal().keys() == expected | {"more"}
         assert {node.status()["cluster_id"] for node in new} == {told["cluster_id"]}

@@ -5,12 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Route
-from raft_harness import Cluster, eventually
+from raft_harness import Cluster, Joining, eventually
 from raft_harness.browser import Alone, Dashboard, Moment
 from raft_harness.browser_fixtures import MakeAlone, OpenDashboard
 from raft_harness.cluster import Node
 from raft_harness.ports import free_ports
-from test_members import Joining
 
 SOON = 0.5
 SERVERS = ["node", "alone"]

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import CALM, MakeCluster
-from raft_harness import Cluster, Node, Unreachable, eventually
+from raft_harness import Cluster, Joining, Node, Unreachable, eventually
 from raft_harness.ports import free_ports
-from raft_harness.process import server_binary
 from raft_harness.proxy import SlowProxy
 
 MIB = 1 << 20
@@ -31,7 +30,7 @@ RECEIVES = re.compile(r"receives a snapshot, from this byte on.*\bindex=(\d+).*\
 INSTALLED = "the state is now that of a snapshot"
 
 
-class BehindProxy(Node):
+class BehindProxy(Joining):
     """Joins a cluster, and is reached by the others through a proxy only."""
 
     def __init__(self, cluster: Cluster, node_id: str, port: int, proxy: SlowProxy) -> None:
@@ -39,8 +38,7 @@ class BehindProxy(Node):
         self.proxy = proxy
 
     def command(self) -> list[str | Path]:
-        join = ["--join", self.cluster.endpoints, "--advertise", f"127.0.0.1:{self.proxy.port}"]
-        return [server_binary(), self.node_id, str(self.port), *join, *self.cluster.arguments]
+        return [*super().command(), "--advertise", f"127.0.0.1:{self.proxy.port}"]
 
 
 @dataclass
@@ -102,11 +100,9 @@ class Transfer:
 
 def metric(node: Node, name: str) -> float | None:
     try:
-        text = node.http.get("/metrics", timeout=3).body.decode()
+        return node.metrics().get(name)
     except Unreachable:
         return None
-    values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
-    return float(values[0]) if values else None
 
 
 def hashes(cluster: Cluster) -> set[tuple[int, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import MakeCluster
-from raft_harness import Cluster, Unreachable, eventually
+from raft_harness import Cluster, Joining, Unreachable, eventually
 from raft_harness.clients import KEYS, Crowd, RoamingClient, send
 from raft_harness.cluster import Node
 from raft_harness.history import History, Operation, assert_it_bites, check
@@ -20,14 +20,6 @@ from raft_harness.load import Load, Outcome
 from raft_harness.ports import free_ports
 from raft_harness.process import clean_environment, server_binary
 from raft_harness.shell import raft_server
-
-
-class Joining(Node):
-    """A node that is started with --join instead of --peers."""
-
-    def command(self) -> list[str | Path]:
-        join = ["--join", self.cluster.endpoints]
-        return [server_binary(), self.node_id, str(self.port), *join, *self.cluster.arguments]
 
 
 def newcomer(cluster: Cluster, node_id: str) -> Joining:

@@ -5,7 +5,7 @@
 for a fixed time to let something happen: `eventually` polls for a condition up to a deadline.
 """
 
-from raft_harness.cluster import Cluster, Node
+from raft_harness.cluster import Cluster, Joining, Node
 from raft_harness.http import Http, Reply, Unreachable
 from raft_harness.process import Process, server_binary
 from raft_harness.waiting import Missed, eventually
@@ -13,6 +13,7 @@ from raft_harness.waiting import Missed, eventually
 __all__ = [
     "Cluster",
     "Http",
+    "Joining",
     "Missed",
     "Node",
     "Process",

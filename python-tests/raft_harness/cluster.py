@@ -93,6 +93,12 @@ class Node:
         found: dict[str, Any] = self.http.get("/api/why", timeout=3).ok()
         return found
 
+    def metrics(self) -> dict[str, float]:
+        """Its metrics by name and labels, as they are written."""
+        lines = self.http.get("/metrics", timeout=3).body.decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
     def is_healthy(self) -> bool:
         return self.running and self.http.get("/health", timeout=3).status == 200
 
@@ -134,6 +140,14 @@ class Node:
             assert not found.keys() & page.keys(), "pages overlap"
             found |= page
             after = max(page, key=str.encode)
+
+
+class Joining(Node):
+    """A node without a log, which asks the others to be taken in."""
+
+    def command(self) -> list[str | Path]:
+        join = ["--join", self.cluster.endpoints]
+        return [server_binary(), self.node_id, str(self.port), *join, *self.cluster.arguments]
 
 
 def _reached(attempt: Any) -> Any:

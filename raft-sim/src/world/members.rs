@@ -177,10 +177,8 @@ impl World {
 
     /// Whether the leader is to stay: one that removed itself hands over.
     pub(super) fn is_led_by_a_voter(&self) -> bool {
-        self.latest_leader().is_some_and(|leader| {
-            let led = leader.replica.as_ref().map(|replica| replica.consensus().configuration());
-            led.is_some_and(|configuration| configuration.is_voter(&leader.id))
-        })
+        let led = self.latest_leader().zip(self.configuration_of_leader());
+        led.is_some_and(|(leader, configuration)| configuration.is_voter(&leader.id))
     }
 
     pub(super) fn configuration_of_leader(&self) -> Option<&Configuration> {
