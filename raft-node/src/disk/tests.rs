@@ -333,8 +333,10 @@ fn a_start_without_room_gives_the_reserve_up() {
     assert!(!root.path().join("reserve").exists());
     drop(dir);
     fs::write(root.path().join("reserve.tmp"), b"half").expect("written");
-    let (disk, _completions) = spawn(open(root.path()));
+    let dir = open(root.path());
+    // Looked at before the disk thread runs, which makes the new reserve under this name.
     assert!(!root.path().join("reserve.tmp").exists());
+    let (disk, _completions) = spawn(dir);
     drop(disk);
     assert!(root.path().join("reserve").exists(), "it is taken again");
 }
