@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use raft_core::consensus::{Change, Configuration, MemberRole};
+use raft_core::message::Message;
 use raft_core::replica::{Role, Task};
 use raft_core::types::NodeId;
 
@@ -181,15 +182,28 @@ impl World {
         led.is_some_and(|(leader, configuration)| configuration.is_voter(&leader.id))
     }
 
+    /// Whether a leader's order to stand has not arrived yet.
+    fn is_told_to_stand(&self) -> bool {
+        let mut on_their_way = self.queue.waiting().filter_map(|coming| match coming {
+            Coming::Arrival { packet, .. } => Some(packet.read()),
+            _ => None,
+        });
+        on_their_way.any(|message| matches!(message, Message::TimeoutNow { .. }))
+    }
+
     pub(super) fn configuration_of_leader(&self) -> Option<&Configuration> {
         Some(self.latest_leader()?.replica.as_ref()?.consensus().configuration())
     }
 
     /// All is well: whoever was removed may not bring about an election (paper §6).
     pub(super) fn stay_quiet(&mut self) {
-        // What was asked for before all healed, and not answered, may still be on its way.
-        let arrives = self.healed_at.filter(|_| self.operators.is_in_doubt()).map(|healed| healed + LATEST);
-        while arrives.is_some_and(|latest| self.now < latest) && self.queue.next_at().is_some() {
+        // What was asked for before all healed may still be on its way: to a leader, or from one to its successor.
+        let latest = self.healed_at.map(|healed| healed + LATEST);
+        let arrives = |world: &World| world.operators.is_in_doubt() || world.is_told_to_stand();
+        while latest.is_some_and(|latest| self.now < latest)
+            && arrives(self)
+            && self.queue.next_at().is_some()
+        {
             self.next();
         }
         let term = |world: &World| {

@@ -1,6 +1,7 @@
 //! Connections between servers: one for each direction, as the nodes make them, and what cuts them.
 
 use bytes::Bytes;
+use raft_core::message::Message;
 use raft_core::types::{Incarnation, Time};
 
 /// A message as it travels, with what its connection says of the sender.
@@ -8,6 +9,12 @@ use raft_core::types::{Incarnation, Time};
 pub(crate) struct Packet {
     pub(crate) incarnation: Incarnation,
     pub(crate) message: Bytes,
+}
+
+impl Packet {
+    pub(crate) fn read(&self) -> Message {
+        postcard::from_bytes(&self.message).expect("a message that can be read")
+    }
 }
 
 /// One direction between two servers.

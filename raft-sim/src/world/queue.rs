@@ -26,6 +26,11 @@ impl<T> Queue<T> {
         self.waiting.pop_first().map(|((at, _), what)| (at, what))
     }
 
+    /// All that is to come, in order.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
+        self.waiting.values()
+    }
+
     /// When the next thing comes.
     pub(crate) fn next_at(&self) -> Option<Time> {
         self.waiting.first_key_value().map(|((at, _), _)| *at)

@@ -76,7 +76,7 @@ impl World {
         if !self.nodes[to].is_up() || !(is_current || is_late) {
             return;
         }
-        let mut message: Message = postcard::from_bytes(&packet.message).expect("a message that can be read");
+        let mut message = packet.read();
         if !is_current && is_once(&message) {
             return;
         }
