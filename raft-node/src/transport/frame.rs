@@ -14,6 +14,9 @@ pub(super) const VERSION: u32 = 3;
 /// The longest message, in bytes: a batch of entries or one entry of the largest value, with room to spare.
 const MAX_LENGTH: usize = 32 << 20;
 
+/// Room made at once for a message that is announced: the rest as it comes, or eight bytes would take 32 MiB.
+const RESERVED: usize = 1 << 20;
+
 /// Length and CRC-32C of the message, little-endian.
 const HEADER: usize = 8;
 
@@ -50,7 +53,7 @@ pub(super) fn decode(received: &mut BytesMut) -> Result<Option<Message>, FrameEr
         return Err(FrameError::TooLong { length });
     }
     if received.len() < HEADER + length {
-        received.reserve(HEADER + length - received.len());
+        received.reserve((HEADER + length - received.len()).min(RESERVED));
         return Ok(None);
     }
     received.advance(HEADER);
@@ -95,6 +98,17 @@ mod tests {
             let mut received = sent(&[9]);
             received[position] ^= 0x40;
             assert!(!matches!(decode(&mut received), Ok(Some(_))), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_announced_takes_little_memory() {
+        let mut received = BytesMut::new();
+        received.extend_from_slice(&(MAX_LENGTH as u32).to_le_bytes());
+        received.extend_from_slice(&[0; 4]);
+        for _ in 0..3 {
+            assert!(matches!(decode(&mut received), Ok(None)));
+            assert!(received.capacity() >= RESERVED && received.capacity() < 2 * RESERVED);
         }
     }
 
