@@ -26,6 +26,10 @@ const BATCH: usize = 1024;
 /// from them takes time too. All else is short, and goes to the disk together.
 const SLICE: Duration = Duration::from_millis(2);
 
+/// Log entries of a leader that a turn takes up: a follower that was away is sent megabytes of them at once,
+/// and to lay them out for the disk and to apply them takes longer than to take them up.
+const ENTRIES_A_TURN: usize = 1024;
+
 /// A node without a leader says why, first after this time and then this often.
 const COMPLAIN_AFTER: Duration = Duration::from_secs(2);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -63,6 +67,8 @@ pub(super) struct Driver {
     life: watch::Sender<Life>,
     /// What has come and was not taken up.
     pending: VecDeque<Input>,
+    /// Of leaders, in this turn.
+    entries_taken: usize,
     waiters: HashMap<Token, Waiter>,
     next_token: u64,
     complain_at: Time,
@@ -88,6 +94,7 @@ impl Driver {
             states,
             life,
             pending: VecDeque::new(),
+            entries_taken: 0,
             waiters: HashMap::new(),
             next_token: 0,
             complain_at,
@@ -158,6 +165,7 @@ impl Driver {
             self.step(now, event_of(completion));
         }
         self.pending.extend(inputs.drain(..));
+        self.entries_taken = 0;
         while let Some(input) = self.pending.pop_front() {
             if self.take(now, input).is_break() {
                 break;
@@ -251,9 +259,12 @@ impl Driver {
     ) -> ControlFlow<()> {
         let mut messages = messages.into_iter();
         for message in messages.by_ref() {
-            let is_large = matches!(message, Message::InstallSnapshot(_));
+            let is_part = matches!(message, Message::InstallSnapshot(_));
+            if let Message::AppendEntries(append) = &message {
+                self.entries_taken += append.entries.len();
+            }
             self.step(now, Event::Received { from: from.clone(), incarnation, message });
-            if is_large && self.now().since(now) > SLICE {
+            if self.entries_taken >= ENTRIES_A_TURN || is_part && self.now().since(now) > SLICE {
                 let messages = messages.collect();
                 self.pending.push_front(Input::Received { from, incarnation, messages });
                 return ControlFlow::Break(());
