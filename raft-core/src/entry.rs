@@ -1,5 +1,7 @@
 //! Log entries: what is replicated, in the order it is applied.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ pub struct Entry {
     /// What it does when it is applied.
     pub payload: Payload,
 }
+
+/// A log of small commands is mostly entries: what few of them have is kept elsewhere.
+const _: () = assert!(size_of::<Entry>() <= 64);
 
 impl Entry {
     /// What every entry costs besides its command, for limits on bytes: an upper estimate.
@@ -42,11 +47,11 @@ pub enum Payload {
     /// Starts a leader's term, so that it may commit what came before (paper §8, §5.4.2).
     Noop,
     /// The first entry of a cluster's log: names it.
-    Genesis(Genesis),
+    Genesis(Box<Genesis>),
     /// A client's command.
     Command(Command),
     /// The cluster's members from here on, on every server whose log has it (paper §6).
-    Configuration(Configuration),
+    Configuration(Box<Configuration>),
     /// A place at which every server takes a snapshot of its state, if it is not busy with one (paper §7).
     Snapshot,
 }
@@ -64,7 +69,7 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Command {
     /// Makes a retried command take effect once (dissertation §6.3).
-    pub session: Option<SessionStep>,
+    pub session: Option<Box<SessionStep>>,
     /// The state machine's own encoding. Empty in a step with sequence 0, which only opens the session.
     pub data: Bytes,
 }
@@ -157,7 +162,7 @@ mod tests {
         let command = |client: Option<usize>, data: usize| {
             let sequence = Sequence::Number { number: 1 << 40, answered_below: 1 << 40 };
             let client = client.map(|length| ClientId::new(&vec![b'c'; length]).unwrap());
-            let session = client.map(|client| SessionStep { client, sequence });
+            let session = client.map(|client| Box::new(SessionStep { client, sequence }));
             Payload::Command(Command { session, data: Bytes::from(vec![1; data]) })
         };
         let configuration = |members: usize| {
@@ -165,13 +170,11 @@ mod tests {
             Configuration::with_addresses((0..members).map(named))
         };
         let genesis = |members: usize| {
-            Payload::Genesis(Genesis {
-                cluster_id: ClusterId(u128::MAX),
-                configuration: configuration(members),
-            })
+            let configuration = configuration(members);
+            Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId(u128::MAX), configuration }))
         };
         let mut payloads = vec![Payload::Noop, Payload::Snapshot, genesis(1), genesis(3), genesis(7)];
-        payloads.extend([1, 3, 7].map(|members| Payload::Configuration(configuration(members))));
+        payloads.extend([1, 3, 7].map(|members| Payload::Configuration(Box::new(configuration(members)))));
         for data in [0, 1, 1000] {
             payloads.extend([command(None, data), command(Some(1), data), command(Some(128), data)]);
         }

@@ -313,7 +313,7 @@ fn payload(load: &Load) -> Payload {
         Load::Noop => Payload::Noop,
         Load::Genesis(id) => {
             let configuration = Configuration::new((0..id % 4).map(member));
-            Payload::Genesis(Genesis { cluster_id: ClusterId((*id).into()), configuration })
+            Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId((*id).into()), configuration }))
         }
         other => Payload::Command(command(other)),
     }
@@ -338,7 +338,7 @@ fn command(load: &Load) -> Command {
                 }
                 Step::Any(number, answered_below) => Sequence::Number { number, answered_below },
             };
-            Command { session: Some(SessionStep { client, sequence }), data: set(*key, *key) }
+            Command { session: Some(Box::new(SessionStep { client, sequence })), data: set(*key, *key) }
         }
     }
 }

@@ -80,12 +80,14 @@ fn records() -> Vec<Vec<Record>> {
         sequence: Sequence::Number { number: 2, answered_below: 1 },
     };
     let configuration = Configuration::new((0..3).map(member));
-    let command = |session| Payload::Command(Command { session, data: b"data"[..].into() });
+    let command = |step: Option<SessionStep>| {
+        Payload::Command(Command { session: step.map(Box::new), data: b"data"[..].into() })
+    };
     vec![
         vec![vote(1, Some(member(1))), Record::Peer { node_id: member(0), incarnation: incarnation(0) }],
         vec![
             Record::Admitted,
-            entry(1, 1, Payload::Genesis(Genesis { cluster_id: ClusterId(9), configuration })),
+            entry(1, 1, Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId(9), configuration }))),
         ],
         vec![vote(2, None), entry(2, 2, command(None)), entry(3, 2, command(Some(step)))],
         vec![entry(3, 2, Payload::Noop), Record::CommitHint(LogIndex(2))],

@@ -112,9 +112,10 @@ impl World {
         let key = kv::Key::new(&format!("k{}", name % 4)).expect("a valid key");
         let value = kv::Value::Bytes(Bytes::copy_from_slice(&[name]));
         let data = kv::Command::Set { key, value }.encode();
-        let session = session.map(|client| SessionStep {
-            client: ClientId::new(format!("c{}", client % 4).as_bytes()).expect("a valid id"),
-            sequence: if client % 2 == 0 { Sequence::Only } else { Sequence::Open },
+        let session = session.map(|client| {
+            let sequence = if client % 2 == 0 { Sequence::Only } else { Sequence::Open };
+            let client = ClientId::new(format!("c{}", client % 4).as_bytes()).expect("a valid id");
+            Box::new(SessionStep { client, sequence })
         });
         let (token, deadline) = (self.token(), self.now + PATIENCE);
         self.step(Event::Propose { token, deadline, command: Command { session, data } });

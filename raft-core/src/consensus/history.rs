@@ -82,6 +82,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
     use alloc::format;
 
     use super::*;
@@ -94,7 +95,7 @@ mod tests {
     fn history(indexes: &[u64]) -> History {
         let mut history = History::new(of(1));
         for index in indexes {
-            let payload = Payload::Configuration(of(usize::try_from(*index).unwrap()));
+            let payload = Payload::Configuration(Box::new(of(usize::try_from(*index).unwrap())));
             history.note(&Entry { index: LogIndex(*index), term: Term(1), payload });
         }
         history

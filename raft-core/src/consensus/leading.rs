@@ -1,6 +1,7 @@
 //! Leading: what a leader sends, what it makes of the answers, and when it steps down
 //! (paper §5.3, dissertation §6.2).
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -79,7 +80,7 @@ impl Consensus {
         let payload = if last == LogIndex::ZERO {
             let id = (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64());
             let configuration = self.configuration().clone();
-            Payload::Genesis(Genesis { cluster_id: ClusterId(id), configuration })
+            Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId(id), configuration }))
         } else {
             Payload::Noop
         };

@@ -5,6 +5,7 @@
 //! leaders could go on from different configurations with majorities that do not meet (the fault of 2015).
 //! Every step follows from the configuration in force alone, so whoever leads next goes on with it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -163,7 +164,7 @@ impl Consensus {
     fn adopt(&mut self, next: Configuration) {
         debug_assert!(next.is_sound(), "a step leads to a configuration that a cluster can be in");
         let before = self.configuration().clone();
-        self.append_own(Payload::Configuration(next));
+        self.append_own(Payload::Configuration(Box::new(next)));
         self.follow_members(&before);
     }
 

@@ -11,6 +11,7 @@
 //!
 //! What was in the log and not known to be committed is kept: it may have been acknowledged.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -157,7 +158,7 @@ impl Refounded<'_> {
 
     fn entry(&self, entry: &Entry) -> Entry {
         let payload = match &entry.payload {
-            Payload::Genesis(_) => Payload::Genesis(self.genesis.clone()),
+            Payload::Genesis(_) => Payload::Genesis(Box::new(self.genesis.clone())),
             Payload::Noop | Payload::Configuration(_) => Payload::Noop,
             Payload::Command(command) => Payload::Command(command.clone()),
             Payload::Snapshot => Payload::Snapshot,

@@ -60,7 +60,7 @@ impl Recovered {
     #[must_use]
     pub fn configuration(&self) -> Option<&Configuration> {
         self.entries.iter().rev().find_map(|entry| match &entry.payload {
-            Payload::Configuration(configuration) => Some(configuration),
+            Payload::Configuration(configuration) => Some(&**configuration),
             Payload::Genesis(genesis) => Some(&genesis.configuration),
             Payload::Noop | Payload::Command(_) | Payload::Snapshot => None,
         })

@@ -190,6 +190,7 @@ impl Replica {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
     use alloc::vec;
 
     use super::*;
@@ -217,7 +218,7 @@ mod tests {
 
     fn entry(index: u64, client: &str, sequence: Sequence) -> Entry {
         let client = ClientId::new(client.as_bytes()).unwrap();
-        let session = Some(SessionStep { client, sequence });
+        let session = Some(Box::new(SessionStep { client, sequence }));
         let command = Command { session, data: Bytes::from_static(b"c") };
         Entry { index: LogIndex(index), term: Term(1), payload: Payload::Command(command) }
     }

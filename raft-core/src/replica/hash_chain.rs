@@ -135,6 +135,7 @@ fn outcome_words(outcome: Option<&Outcome>) -> [u64; 3] {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
     use alloc::collections::BTreeSet;
     use alloc::vec;
     use alloc::vec::Vec;
@@ -153,11 +154,12 @@ mod tests {
         let members =
             |names: &[&str]| Configuration::new(names.iter().map(|name| NodeId::new(name).unwrap()));
         let genesis = |id, names| {
-            Payload::Genesis(Genesis { cluster_id: ClusterId(id), configuration: members(names) })
+            Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId(id), configuration: members(names) }))
         };
         let command = |client: Option<(&str, Sequence)>, data: &'static [u8]| {
             let named = |name: &str| ClientId::new(name.as_bytes()).unwrap();
-            let session = client.map(|(name, sequence)| SessionStep { client: named(name), sequence });
+            let session =
+                client.map(|(name, sequence)| Box::new(SessionStep { client: named(name), sequence }));
             Payload::Command(Command { session, data: Bytes::from_static(data) })
         };
         vec![
@@ -165,8 +167,8 @@ mod tests {
             genesis(7, &["a", "b"]),
             genesis(7 << 64, &["a", "b"]),
             genesis(7, &["ab"]),
-            Payload::Configuration(members(&["a", "b"])),
-            Payload::Configuration(members(&["ab"])),
+            Payload::Configuration(Box::new(members(&["a", "b"]))),
+            Payload::Configuration(Box::new(members(&["ab"]))),
             command(None, b""),
             command(None, b"x"),
             command(None, b"y"),

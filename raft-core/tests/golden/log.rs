@@ -61,11 +61,11 @@ pub(crate) fn json(text: &str) -> Value {
     Value::Json(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-pub(crate) fn step(client: &str, sequence: Sequence) -> Option<SessionStep> {
-    Some(SessionStep { client: ClientId::new(client.as_bytes()).expect("a valid id"), sequence })
+pub(crate) fn step(client: &str, sequence: Sequence) -> Option<Box<SessionStep>> {
+    Some(Box::new(SessionStep { client: ClientId::new(client.as_bytes()).expect("a valid id"), sequence }))
 }
 
-fn command(session: Option<SessionStep>, data: Bytes) -> Payload {
+fn command(session: Option<Box<SessionStep>>, data: Bytes) -> Payload {
     Payload::Command(Command { session, data })
 }
 
@@ -84,7 +84,10 @@ pub(crate) fn whole() -> Log {
     let voters = (0..3).map(|number| member(number, MemberRole::Voter)).collect::<Vec<_>>();
     log.entry(
         1,
-        Payload::Genesis(Genesis { cluster_id: CLUSTER, configuration: configuration(&voters, &[]) }),
+        Payload::Genesis(Box::new(Genesis {
+            cluster_id: CLUSTER,
+            configuration: configuration(&voters, &[]),
+        })),
     );
     identity.cluster_id = Some(CLUSTER);
     log.disk.apply_all(&[identity.store()]);
@@ -98,8 +101,8 @@ pub(crate) fn whole() -> Log {
     log.entry(1, command(number(2, 2), set("count", json("2"))));
     log.entry(1, command(step("order-17", Sequence::Only), set("order", json("17"))));
     let [learner, heard, joint, ..] = changes();
-    log.entry(1, Payload::Configuration(learner));
-    log.entry(1, Payload::Configuration(heard));
+    log.entry(1, Payload::Configuration(Box::new(learner)));
+    log.entry(1, Payload::Configuration(Box::new(heard)));
     // Another leader does not have this one, and writes its own in its place.
     let before = log.last;
     log.entry(1, command(None, set("name", json("\"lost\""))));
@@ -108,7 +111,7 @@ pub(crate) fn whole() -> Log {
     log.entry(2, Payload::Noop);
     log.frame(&[Record::HardState(HardState { term: Term(3), voted_for: Some(node(0)) })]);
     log.entry(3, Payload::Noop);
-    log.entry(3, Payload::Configuration(joint));
+    log.entry(3, Payload::Configuration(Box::new(joint)));
     log.entry(3, Payload::Snapshot);
     go_on(&mut log);
     log
@@ -117,10 +120,10 @@ pub(crate) fn whole() -> Log {
 /// What comes after the mark.
 fn go_on(log: &mut Log) {
     let [.., replaced, leaving, alone] = changes();
-    log.entry(3, Payload::Configuration(replaced));
+    log.entry(3, Payload::Configuration(Box::new(replaced)));
     log.entry(3, command(None, kv::Command::Delete { key: Key::new("order").expect("a key") }.encode()));
-    log.entry(3, Payload::Configuration(leaving));
-    log.entry(3, Payload::Configuration(alone));
+    log.entry(3, Payload::Configuration(Box::new(leaving)));
+    log.entry(3, Payload::Configuration(Box::new(alone)));
     log.entry(3, command(None, set("after", json("\"the mark\""))));
     log.frame(&[Record::CommitHint(log.last.index)]);
 }

@@ -122,10 +122,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// The entry that `log` and `call` put at an index in a term: the same one wherever it is.
 fn entry_of(index: u64, term: u64, members: &[NodeId]) -> Entry {
     let payload = if index == 1 {
-        Payload::Genesis(Genesis {
-            cluster_id: ClusterId(u128::from(term)),
-            configuration: Configuration::new(members.iter().cloned()),
-        })
+        let configuration = Configuration::new(members.iter().cloned());
+        Payload::Genesis(Box::new(Genesis { cluster_id: ClusterId(u128::from(term)), configuration }))
     } else {
         let data = set(&format!("k{index}"), &format!("t{term}"));
         Payload::Command(Command { session: None, data })
@@ -395,7 +393,7 @@ impl Story {
             _ => Bytes::new(),
         };
         let client = |name: &str| ClientId::new(name.as_bytes()).map_err(|error| error.to_string());
-        let session = match (words.named.get("key"), words.named.get("session")) {
+        let step = match (words.named.get("key"), words.named.get("session")) {
             (Some(key), _) => Some(SessionStep { client: client(key)?, sequence: Sequence::Only }),
             (None, Some(session)) => {
                 let sequence = match words.number("number")? {
@@ -414,7 +412,7 @@ impl Story {
             let token = self.request(line)?;
             let cluster = self.cluster()?;
             let deadline = cluster.now + within;
-            let command = Command { session: session.clone(), data: data.clone() };
+            let command = Command { session: step.clone().map(Box::new), data: data.clone() };
             cluster.step(&id, Event::Propose { token, deadline, command });
         }
         Ok(())

@@ -165,9 +165,9 @@ impl World {
                 self.writes += 1;
                 let (value, protected) = (self.writes, self.dice.one_in(2));
                 self.label(token, || format!("put {id} {key}={value} protected={protected}"));
-                let session = protected.then(|| SessionStep {
-                    client: ClientId::new(format!("client {value}").as_bytes()).expect("valid"),
-                    sequence: Sequence::Only,
+                let session = protected.then(|| {
+                    let client = ClientId::new(format!("client {value}").as_bytes()).expect("valid");
+                    Box::new(SessionStep { client, sequence: Sequence::Only })
                 });
                 let command = Command { session, data: History::set(&key, value) };
                 self.history.write(token, &key, value, &command);

@@ -43,8 +43,13 @@ fn directory(beginning: Beginning) -> Directory {
         value: kv::Value::Json(Bytes::from_static(b"1")),
     };
     let set = Payload::Command(Command { session: None, data: set.encode() });
-    let payloads =
-        [(1, Payload::Genesis(genesis)), (1, set.clone()), (2, Payload::Noop), (2, set), (3, Payload::Noop)];
+    let payloads = [
+        (1, Payload::Genesis(Box::new(genesis))),
+        (1, set.clone()),
+        (2, Payload::Noop),
+        (2, set),
+        (3, Payload::Noop),
+    ];
     for (index, (term, payload)) in (1..).zip(payloads) {
         records.push(Record::Entry(Entry { index: LogIndex(index), term: Term(term), payload }));
     }

@@ -222,7 +222,7 @@ impl Node {
     }
 
     async fn propose(&self, data: Bytes, options: WriteOptions) -> Result<Outcome, RequestError> {
-        let command = Command { session: options.session, data };
+        let command = Command { session: options.session.map(Box::new), data };
         let deadline = self.deadline(options.timeout);
         let answer = self.ask(|respond| Input::Propose { command, deadline, respond }).await?;
         match answer.ok_or(RequestError::Unknown)? {

@@ -41,7 +41,7 @@ fn member(at: &Path, name: &str, cluster_id: ClusterId, length: u64, committed: 
     let configuration = Configuration::new(["a", "b", "c"].map(id));
     let mut records = vec![Record::HardState(HardState { term: Term(2), voted_for: None })];
     if length > 0 {
-        records.push(entry(1, 1, Payload::Genesis(Genesis { cluster_id, configuration })));
+        records.push(entry(1, 1, Payload::Genesis(Box::new(Genesis { cluster_id, configuration }))));
     }
     records.extend((2..=length).map(command));
     records.push(Record::CommitHint(LogIndex(committed)));

@@ -346,7 +346,7 @@ impl World {
 
 impl Client {
     /// What makes a repeated command take effect once.
-    fn step(&mut self, at: usize, operation: usize, kind: Kind) -> Option<SessionStep> {
+    fn step(&mut self, at: usize, operation: usize, kind: Kind) -> Option<Box<SessionStep>> {
         let (name, sequence) = match self.protection {
             Protection::None => return None,
             Protection::Keys => (format!("key {operation}"), Sequence::Only),
@@ -359,7 +359,8 @@ impl Client {
                 (format!("session {at}"), Sequence::Number { number, answered_below })
             }
         };
-        Some(SessionStep { client: ClientId::new(name.as_bytes()).expect("a valid name"), sequence })
+        let client = ClientId::new(name.as_bytes()).expect("a valid name");
+        Some(Box::new(SessionStep { client, sequence }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A new cluster's directories, made out of an old log; and which old log.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,7 +22,7 @@ const NEW: ClusterId = ClusterId(8);
 
 fn genesis(cluster_id: ClusterId, members: &[&str]) -> Record {
     let configuration = Configuration::new(members.iter().map(|name| node(name)));
-    let payload = Payload::Genesis(Genesis { cluster_id, configuration });
+    let payload = Payload::Genesis(Box::new(Genesis { cluster_id, configuration }));
     Record::Entry(Entry { index: LogIndex(1), term: Term(1), payload })
 }
 
@@ -40,7 +41,7 @@ fn log(name: &str, entries: &[(u64, usize)], hint: u64) -> Recovered {
     }
     if entries.len() > 1 {
         let Some(Record::Entry(changed)) = records.last_mut() else { panic!("an entry") };
-        changed.payload = Payload::Configuration(Configuration::new([node("node_5")]));
+        changed.payload = Payload::Configuration(Box::new(Configuration::new([node("node_5")])));
     }
     records.push(Record::CommitHint(LogIndex(hint)));
     for record in records {
@@ -88,7 +89,10 @@ fn assert_is_refounded(new: &Recovered, old: &Recovered, to: &Refounding) {
     assert_eq!(new.entries[1..], inherited);
     let configuration = to.configuration.clone();
     assert_eq!(new.configuration(), Some(&configuration), "at every index");
-    assert_eq!(new.entries[0].payload, Payload::Genesis(Genesis { cluster_id: NEW, configuration }));
+    assert_eq!(
+        new.entries[0].payload,
+        Payload::Genesis(Box::new(Genesis { cluster_id: NEW, configuration }))
+    );
     assert_eq!((new.entries[0].index, new.entries[0].term), (LogIndex(1), Term(1)));
 }
 

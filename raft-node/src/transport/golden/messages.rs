@@ -95,7 +95,7 @@ fn votes() -> Vec<Message> {
 
 fn command(sequence: Option<Sequence>) -> Command {
     let client = ClientId::new(b"client-1").expect("a valid id");
-    let session = sequence.map(|sequence| SessionStep { client, sequence });
+    let session = sequence.map(|sequence| Box::new(SessionStep { client, sequence }));
     Command { session, data: Bytes::from_static(b"\x01a state machine's own\xff") }
 }
 
@@ -103,12 +103,21 @@ fn payloads() -> Vec<Payload> {
     let numbered = Sequence::Number { number: 128, answered_below: 127 };
     let commands = [None, Some(Sequence::Only), Some(Sequence::Open), Some(numbered)].map(command);
     let [first, .., last] = changes();
-    [Payload::Noop, Payload::Genesis(Genesis { cluster_id: CLUSTER, configuration: last }), Payload::Snapshot]
-        .into_iter()
-        .chain(commands.map(Payload::Command))
-        .chain([Payload::Configuration(first)])
-        .chain(changes().into_iter().filter(|change| change.is_joint()).map(Payload::Configuration))
-        .collect()
+    [
+        Payload::Noop,
+        Payload::Genesis(Box::new(Genesis { cluster_id: CLUSTER, configuration: last })),
+        Payload::Snapshot,
+    ]
+    .into_iter()
+    .chain(commands.map(Payload::Command))
+    .chain([Payload::Configuration(Box::new(first))])
+    .chain(
+        changes()
+            .into_iter()
+            .filter(|change| change.is_joint())
+            .map(|given| Payload::Configuration(Box::new(given))),
+    )
+    .collect()
 }
 
 fn entries() -> Vec<Message> {

@@ -164,7 +164,7 @@ impl Server {
         Event::AsideDone { seq, outcome }
     }
 
-    fn propose(&mut self, session: Option<SessionStep>, command: &kv::Command) {
+    fn propose(&mut self, session: Option<Box<SessionStep>>, command: &kv::Command) {
         let (token, deadline) = (Token(1), self.now + Duration::from_secs(9));
         let command = Command { session, data: command.encode() };
         self.happens(Event::Propose { token, deadline, command });
@@ -271,7 +271,7 @@ fn the_state_hash_goes_on_from_a_snapshot() {
 fn sessions_outlive_the_log() {
     let mut server = Server::new(EVERY);
     let client = ClientId::new(b"order 17").unwrap();
-    let step = Some(SessionStep { client, sequence: Sequence::Only });
+    let step = Some(Box::new(SessionStep { client, sequence: Sequence::Only }));
     let delete = kv::Command::Delete { key: kv::Key::new("gone").unwrap() };
     server.propose(step.clone(), &delete);
     let Some(Reply::Done(first)) = server.replies.last().cloned() else { panic!("no answer") };
