@@ -16,6 +16,9 @@ use crate::fault::Fault;
 /// For how many of the longest election timeouts nobody may stand once all is well.
 const QUIET: u32 = 10;
 
+/// How many of them a handover takes at most.
+const HANDOVER: u32 = 3;
+
 /// How long a message may be on its way.
 const LATEST: Duration = Duration::from_secs(6);
 
@@ -197,15 +200,7 @@ impl World {
 
     /// All is well: whoever was removed may not bring about an election (paper §6).
     pub(super) fn stay_quiet(&mut self) {
-        // What was asked for before all healed may still be on its way: to a leader, or from one to its successor.
-        let latest = self.healed_at.map(|healed| healed + LATEST);
-        let arrives = |world: &World| world.operators.is_in_doubt() || world.is_told_to_stand();
-        while latest.is_some_and(|latest| self.now < latest)
-            && arrives(self)
-            && self.queue.next_at().is_some()
-        {
-            self.next();
-        }
+        self.await_orders();
         let term = |world: &World| {
             world.latest_leader().and_then(|node| Some(node.replica.as_ref()?.consensus().term()))
         };
@@ -226,6 +221,21 @@ impl World {
         assert_eq!(before, term(self), "Quiet: a healed cluster elects another leader");
         let still = self.removed_in_touch();
         removed.into_iter().filter(|at| still.contains(at)).for_each(|at| self.check_removed(at));
+    }
+
+    /// What was asked for before all healed may still be on its way: to a leader, or from one to its successor,
+    /// who is given the time to be elected.
+    fn await_orders(&mut self) {
+        let Some(latest) = self.healed_at.map(|healed| healed + LATEST) else { return };
+        let mut until = self.now;
+        while self.queue.next_at().is_some() {
+            if self.now < latest && (self.operators.is_in_doubt() || self.is_told_to_stand()) {
+                until = self.now + self.plan.timing.election_timeout_max * HANDOVER;
+            } else if self.now >= until {
+                return;
+            }
+            self.next();
+        }
     }
 
     /// Servers that take themselves for voters, are none, and have a stream to the leader, which could reach
