@@ -14,6 +14,7 @@ use raft_core::types::{EntryId, Incarnation, LogIndex, NodeId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Moment, sleep_until};
 
+use super::portion::{Portion, Weight};
 use super::{Answer, Explanation, Input, Life, Node, STOP_TIMEOUT, explain, members, status};
 use crate::disk::{Completion, Disk};
 use crate::record::Tape;
@@ -21,14 +22,6 @@ use crate::transport::{LinkStates, Outgoing, Streams};
 
 /// Inputs taken up together at most.
 const BATCH: usize = 1024;
-
-/// After this time a turn takes up no more of a snapshot: some megabytes of it come at once, and what follows
-/// from them takes time too. All else is short, and goes to the disk together.
-const SLICE: Duration = Duration::from_millis(2);
-
-/// Log entries of a leader that a turn takes up: a follower that was away is sent megabytes of them at once,
-/// and to lay them out for the disk and to apply them takes longer than to take them up.
-const ENTRIES_A_TURN: usize = 1024;
 
 /// A node without a leader says why, first after this time and then this often.
 const COMPLAIN_AFTER: Duration = Duration::from_secs(2);
@@ -67,8 +60,8 @@ pub(super) struct Driver {
     life: watch::Sender<Life>,
     /// What has come and was not taken up.
     pending: VecDeque<Input>,
-    /// Of leaders, in this turn.
-    entries_taken: usize,
+    /// Of what others sent, in this turn.
+    portion: Portion,
     waiters: HashMap<Token, Waiter>,
     next_token: u64,
     complain_at: Time,
@@ -94,7 +87,7 @@ impl Driver {
             states,
             life,
             pending: VecDeque::new(),
-            entries_taken: 0,
+            portion: Portion::default(),
             waiters: HashMap::new(),
             next_token: 0,
             complain_at,
@@ -165,7 +158,7 @@ impl Driver {
             self.step(now, event_of(completion));
         }
         self.pending.extend(inputs.drain(..));
-        self.entries_taken = 0;
+        self.portion = Portion::default();
         while let Some(input) = self.pending.pop_front() {
             if self.take(now, input).is_break() {
                 break;
@@ -257,16 +250,15 @@ impl Driver {
         incarnation: Incarnation,
         messages: Vec<Message>,
     ) -> ControlFlow<()> {
-        let mut messages = messages.into_iter();
+        let (mut messages, origin) = (messages.into_iter(), self.node.shared.origin);
         for message in messages.by_ref() {
-            let is_part = matches!(message, Message::InstallSnapshot(_));
-            if let Message::AppendEntries(append) = &message {
-                self.entries_taken += append.entries.len();
-            }
+            let weight = Weight::of(&message);
             self.step(now, Event::Received { from: from.clone(), incarnation, message });
-            if self.entries_taken >= ENTRIES_A_TURN || is_part && self.now().since(now) > SLICE {
-                let messages = messages.collect();
-                self.pending.push_front(Input::Received { from, incarnation, messages });
+            if self.portion.is_full_with(weight, || elapsed(origin).since(now)) {
+                if messages.len() > 0 {
+                    let messages = messages.collect();
+                    self.pending.push_front(Input::Received { from, incarnation, messages });
+                }
                 return ControlFlow::Break(());
             }
         }

@@ -7,6 +7,7 @@ mod explain;
 mod join;
 mod members;
 mod pace;
+mod portion;
 mod snapshots;
 mod start;
 mod status;
