@@ -26,7 +26,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Configuration, Consensus, MemberRole, RoleState};
+use super::{Configuration, Consensus, Member, MemberRole, RoleState};
 use crate::log::Record;
 use crate::message::{Hello, KnownBy, Message, Unwelcome};
 use crate::replica::Notice;
@@ -302,6 +302,12 @@ impl Consensus {
             && theirs != yours
         {
             return self.refuse(from, Unwelcome::OtherCluster { theirs, yours });
+        }
+        // It may have made a member of this server, and wait to hear by which disk: what it once made of our
+        // introduction does not count then.
+        let is_unnamed = self.configuration().member(&self.id).is_some_and(Member::is_unnamed);
+        if is_unnamed || hello.configuration_index > self.configurations.index() {
+            self.introduce_again(from);
         }
         if self.configuration().contains(from) {
             self.member_introduced(from, shown, hello);

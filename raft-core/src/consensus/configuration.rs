@@ -67,6 +67,11 @@ impl Member {
     /// The longest address, in bytes: a name of 253, a colon and a port.
     pub const MAX_ADDRESS: usize = 259;
 
+    /// Whether it is a learner of whose data directory nothing is known yet.
+    pub(super) fn is_unnamed(&self) -> bool {
+        self.role == MemberRole::Learner && self.incarnation.is_none()
+    }
+
     /// A voter at an address.
     #[must_use]
     pub fn voter(address: String) -> Member {

@@ -27,6 +27,7 @@
 //! | `forge n2 n1 append ...`, `forge n2 n1 vote ...` | sends a message that the protocol would not |
 //! | `forge n1 n2 timeout-now term=1`, `forge n2 n1 task request=1` | likewise |
 //! | `forge n1 n2 diverged term=1`, with `index=1` | likewise, with the sender's own hash or another index |
+//! | `forge n2 n1 welcome` | likewise: as by its record |
 //! | `forge n2 n1 received term=1 snapshot=3/1 bytes=0` | likewise: what it has of a snapshot |
 //! | `state`, `log`, `terms`, `disk`, each also of one server; `queue`, `queue n1 n2` | prints |
 //! | `snapshots`, `snapshots n1` | prints the latest that is kept, and where the log begins |
@@ -45,7 +46,9 @@ use raft_core::consensus::Configuration;
 use raft_core::entry::{ClientId, Command, Entry, Genesis, Payload, Sequence, SessionStep};
 use raft_core::kv;
 use raft_core::log::{Identity, Record};
-use raft_core::message::{AppendEntries, InstallReply, Message, Received, RequestId, RequestVote, Round};
+use raft_core::message::{
+    AppendEntries, InstallReply, KnownBy, Message, Received, RequestId, RequestVote, Round,
+};
 use raft_core::replica::{Call, Consistency, Event, Role, Task, Token};
 use raft_core::types::{Applied, ClusterId, EntryId, HardState, LogIndex, NodeId, Term};
 
@@ -490,6 +493,11 @@ impl Story {
             let received = Received::UpTo(words.number("bytes")?.unwrap_or_default());
             let (round, snapshot) = (Round::default(), EntryId { index, term: its_term });
             return Ok(Message::InstallReply(InstallReply { term, round, snapshot, received }));
+        }
+        if words.plain.contains(&"welcome") {
+            let to = words.node(2)?;
+            let known = self.cluster()?.node(&to).incarnation;
+            return Ok(Message::Welcome { known, by: KnownBy::Record });
         }
         if words.plain.contains(&"diverged") {
             let (from, cluster) = (words.node(1)?, self.cluster()?);

@@ -11,6 +11,9 @@ use super::disk::Death;
 use super::node::Coming;
 use crate::fault::Fault;
 
+/// How long a server may take to stop.
+const STOP: Duration = Duration::from_millis(500);
+
 impl World {
     /// Anything may happen.
     pub(super) fn chaos(&mut self) {
@@ -119,7 +122,9 @@ impl World {
     fn stop(&mut self, at: usize) {
         let node = &self.nodes[at];
         if node.is_up() {
-            let deadline = node.clock.read(self.now) + Duration::from_millis(500);
+            let deadline = node.clock.read(self.now) + STOP;
+            // Its clock may be slow.
+            self.stops_until = self.now + STOP * 2;
             self.comes_in(at, Event::Stop { deadline });
         }
     }

@@ -224,12 +224,13 @@ impl World {
     }
 
     /// What was asked for before all healed may still be on its way: to a leader, or from one to its successor,
-    /// who is given the time to be elected.
+    /// who is given the time to be elected. Nor may a leader be about to stop.
     fn await_orders(&mut self) {
         let Some(latest) = self.healed_at.map(|healed| healed + LATEST) else { return };
         let mut until = self.now;
         while self.queue.next_at().is_some() {
-            if self.now < latest && (self.operators.is_in_doubt() || self.is_told_to_stand()) {
+            let is_asked = self.operators.is_in_doubt() || self.is_told_to_stand();
+            if self.now < self.stops_until || self.now < latest && is_asked {
                 until = self.now + self.plan.timing.election_timeout_max * HANDOVER;
             } else if self.now >= until {
                 return;

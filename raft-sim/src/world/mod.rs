@@ -57,6 +57,8 @@ pub(crate) struct World {
     is_recorded: bool,
     /// Since when all is well, if it is.
     healed_at: Option<Time>,
+    /// Until then a server may be stopping.
+    stops_until: Time,
     /// Until then somebody may say what a server with damaged memory made up.
     wrong_until: Time,
 }
@@ -85,6 +87,7 @@ impl World {
             is_recorded: recording_dice.one_in(4) && plan.snapshot_every.is_none(),
             recording_dice,
             healed_at: None,
+            stops_until: Time::ZERO,
             wrong_until: Time::ZERO,
             nodes,
             plan,
