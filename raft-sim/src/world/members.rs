@@ -254,6 +254,7 @@ impl World {
             takes_itself
                 && !led.configuration().contains(&node.id)
                 && self.network.is_open(node.at, leader.at)
+                && !self.network.is_half_open(leader.at, node.at)
                 && self.network.is_whole(node.at, leader.at)
         };
         self.nodes.iter().filter(is_removed).map(|node| node.at).collect()

@@ -63,6 +63,12 @@ impl Network {
         link.is_open && !link.is_dead
     }
 
+    /// Whether a server sends into a connection that is gone, and does not know yet.
+    pub(crate) fn is_half_open(&self, from: usize, to: usize) -> bool {
+        let link = &self.links[from * self.servers + to];
+        link.is_open && link.is_dead
+    }
+
     /// Whether anything gets through between two servers in both directions.
     pub(crate) fn is_whole(&self, a: usize, b: usize) -> bool {
         self.links[a * self.servers + b].cuts == 0 && self.links[b * self.servers + a].cuts == 0
