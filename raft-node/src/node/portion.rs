@@ -1,5 +1,5 @@
-//! How much a turn of the replica's thread takes up. While it lasts nothing else is, so what others send by the
-//! megabyte comes in portions; all else is short, and goes to the disk together.
+//! How much a turn of the replica's thread takes up. While it lasts nothing else is, so what others send by
+//! the megabyte comes in portions; all else is short, and goes to the disk together.
 
 use std::time::Duration;
 

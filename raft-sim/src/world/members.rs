@@ -223,8 +223,8 @@ impl World {
         removed.into_iter().filter(|at| still.contains(at)).for_each(|at| self.check_removed(at));
     }
 
-    /// What was asked for before all healed may still be on its way: to a leader, or from one to its successor,
-    /// who is given the time to be elected. Nor may a leader be about to stop.
+    /// What was asked for before all healed may still be on its way: to a leader, or from one to its
+    /// successor, who is given the time to be elected. Nor may a leader be about to stop.
     fn await_orders(&mut self) {
         let Some(latest) = self.healed_at.map(|healed| healed + LATEST) else { return };
         let mut until = self.now;
