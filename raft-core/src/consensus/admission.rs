@@ -492,3 +492,57 @@ impl Consensus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+
+    use super::super::{EntryLog, Start, Timing};
+    use super::*;
+    use crate::types::HardState;
+
+    fn named(name: &str) -> NodeId {
+        NodeId::new(name).unwrap()
+    }
+
+    /// Whether `n2` introduces itself once more after it was welcome, when `n1` introduces itself.
+    fn introduces_itself_again(configuration: Configuration, hello: Hello) -> bool {
+        let mut consensus = Consensus::new(Start {
+            id: named("n2"),
+            incarnation: Incarnation(2),
+            cluster_id: None,
+            configuration,
+            timing: Timing::default(),
+            seed: 1,
+            hard_state: HardState::default(),
+            log: EntryLog::default(),
+            snapshots: VecDeque::new(),
+            commit_index: LogIndex::ZERO,
+            admitted: true,
+            peers: BTreeMap::from([(named("n1"), Incarnation(1))]),
+            now: Time::ZERO,
+        });
+        consensus.peer_connected(&named("n1"));
+        consensus.handle_welcome(&named("n1"), Incarnation(2), KnownBy::Record);
+        assert_eq!(consensus.admission.deadline(), None);
+        consensus.handle_hello(&named("n1"), Incarnation(1), hello);
+        consensus.admission.deadline() == Some(Time::ZERO + REPEAT)
+    }
+
+    #[test]
+    fn who_shows_a_later_configuration_or_may_have_to_name_a_learner_is_introduced_to_again() {
+        let ours = || Configuration::new([named("n1"), named("n2")]);
+        let hello = |index: u64| Hello {
+            cluster_id: None,
+            members: ["n1", "n2"].map(named).into(),
+            configuration_index: LogIndex(index),
+            address: String::new(),
+            is_wiped: false,
+        };
+        assert!(!introduces_itself_again(ours(), hello(0)), "or two would go on introducing themselves");
+        assert!(introduces_itself_again(ours(), hello(7)));
+        let mut unnamed = ours();
+        unnamed.members.get_mut(&named("n2")).unwrap().role = MemberRole::Learner;
+        assert!(introduces_itself_again(unnamed, hello(0)));
+    }
+}
