@@ -425,3 +425,6 @@ impl Configuration {
         self.members().find_map(coming)
     }
 }
+
+#[cfg(test)]
+mod tests;
