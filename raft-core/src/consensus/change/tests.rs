@@ -76,8 +76,12 @@ fn how_far_a_change_has_come() {
                 ("a b d", Done),
                 ("a b c", TakenBack),
                 ("a b c +d", TakenBack),
-                // The old one was removed apart; the new one votes once it has caught up all the same.
-                ("a b +d^c", UnderWay),
+                // The new one was promoted apart.
+                ("a b c +d^", TakenBack),
+                ("a b c d | a b c", TakenBack),
+                ("a b c d", TakenBack),
+                // It had its place, and came back with another disk.
+                ("a b +d^", UnderWay),
                 ("a b +d", TakenBack),
             ],
         ),
@@ -130,6 +134,8 @@ fn what_is_there_already_is_not_begun_again() {
         (replace("c", "d"), "a b +d^c", stranger("c")),
         (Change::Replace { old: id("c"), new: id("d"), address: elsewhere("d") }, "a b d", stranger("c")),
         (replace("c", "d"), "a b c d", member("d")),
+        (remove("c"), "a b -c | a b c", Ok(None)),
+        (remove("b"), "a -b | a b", Ok(None)),
         (replace("c", "d"), "a b c +d", Ok(Some(configuration("a b c +d^c")))),
     ] {
         assert_eq!(change.begin(&configuration(members)), begun, "{change} in {members}");
