@@ -113,8 +113,8 @@ impl Consensus {
         self.configuration().under_way(Some(change.id()))
     }
 
-    /// Whether it is the change itself that is under way: asked for again by those whose leader is gone, it is
-    /// waited for.
+    /// Whether it is the change itself that is under way: asked for again by those whose leader is gone, it
+    /// is waited for.
     fn goes_on(&self, change: &Change) -> bool {
         let current = self.configuration();
         match change {

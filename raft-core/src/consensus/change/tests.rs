@@ -13,8 +13,8 @@ fn at(name: &str) -> String {
     format!("{name}:1")
 }
 
-/// `a b` vote, `+c` learns, `+c^` is to vote, `+d^b` is to take b's place, `-b` leaves; those after the bar are
-/// the outgoing voters.
+/// `a b` vote, `+c` learns, `+c^` is to vote, `+d^b` is to take b's place, `-b` leaves; those after the bar
+/// are the outgoing voters.
 fn configuration(text: &str) -> Configuration {
     let (members, outgoing) = text.split_once('|').unwrap_or((text, ""));
     let member = |word: &str| {
@@ -109,8 +109,8 @@ fn a_priority_or_an_address_is_as_asked_for_or_not() {
     }
 }
 
-/// A change whose leader died is asked for again: what is done of it is not done twice. What only looks like it
-/// is refused.
+/// A change whose leader died is asked for again: what is done of it is not done twice. What only looks like
+/// it is refused.
 #[test]
 fn what_is_there_already_is_not_begun_again() {
     let member = |name| Err(ChangeRefused::AlreadyMember { id: id(name) });
