@@ -196,9 +196,14 @@ impl Change {
                 Some(found) => on_its_way(found.role == MemberRole::Leaving),
             },
             Change::Replace { old, new, .. } => match (member(old), member(new)) {
-                (None, Some(new)) if new.role == MemberRole::Voter => ChangeState::Done,
-                (_, Some(new)) => on_its_way(new.role == MemberRole::Voter || new.promotion != Promotion::No),
                 (_, None) => ChangeState::TakenBack,
+                (None, Some(new)) if new.role == MemberRole::Voter => ChangeState::Done,
+                (None, Some(new)) => on_its_way(new.promotion != Promotion::No),
+                // Where both vote, the new one was promoted apart, and the old one stays.
+                (Some(old), Some(new)) if new.role == MemberRole::Voter => {
+                    on_its_way(old.role == MemberRole::Leaving)
+                }
+                (Some(_), Some(new)) => on_its_way(new.promotion == Promotion::InPlaceOf(old.clone())),
             },
             Change::SetPriority { id, priority } => match member(id) {
                 Some(found) if found.priority == *priority => ChangeState::Done,
@@ -248,8 +253,11 @@ impl Change {
             },
             Change::Remove { id, .. } => match member(id)?.role {
                 MemberRole::Learner => Ok(Some(from.without(id))),
-                _ if from.voter_count() == 1 => Err(ChangeRefused::LastVoter { id: id.clone() }),
-                _ => Ok(Some(from.removing(id))),
+                MemberRole::Leaving => Ok(None),
+                MemberRole::Voter if from.voter_count() == 1 => {
+                    Err(ChangeRefused::LastVoter { id: id.clone() })
+                }
+                MemberRole::Voter => Ok(Some(from.removing(id))),
             },
             Change::Replace { old, new, address } => {
                 let has_its_place =
@@ -425,3 +433,6 @@ impl Configuration {
         self.members().find_map(coming)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ impl Consensus {
             return Err(ChangeRefused::TermNotOpen);
         }
         if let Some(under_way) = self.change_under_way(change) {
-            return Err(ChangeRefused::Conflict { under_way });
+            return if self.goes_on(change) { Ok(()) } else { Err(ChangeRefused::Conflict { under_way }) };
         }
         let Some(next) = change.begin(self.configuration())? else { return Ok(()) };
         if !matches!(change, Change::Remove { force: true, .. }) {
@@ -111,6 +111,19 @@ impl Consensus {
             return Some("a configuration is in the log and not committed yet".into());
         }
         self.configuration().under_way(Some(change.id()))
+    }
+
+    /// Whether it is the change itself that is under way: asked for again by those whose leader is gone, it
+    /// is waited for.
+    fn goes_on(&self, change: &Change) -> bool {
+        let current = self.configuration();
+        match change {
+            Change::Remove { id, .. } if !current.contains(id) => {
+                let (_, committed) = self.configurations.at(self.commit_index);
+                committed.contains(id)
+            }
+            _ => matches!(change.begin(current), Ok(None)),
+        }
     }
 
     /// Whether a majority of those who would vote can be reached now.

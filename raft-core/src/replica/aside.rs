@@ -81,3 +81,28 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_up_is_not_carried_out_and_all_else_is() {
+        let mut aside = Aside::default();
+        let purposes = [
+            Purpose::Receiving(1),
+            Purpose::Segment,
+            Purpose::Receiving(1),
+            Purpose::Receiving(2),
+            Purpose::Removal,
+        ];
+        for purpose in purposes {
+            aside.ask(purpose, AsideOp::Remove { file: "x".into() });
+        }
+        aside.forget(Purpose::Receiving(1));
+        let left: Vec<Purpose> = aside.waiting.iter().map(|(purpose, _)| *purpose).collect();
+        assert_eq!(left, [Purpose::Segment, Purpose::Receiving(2), Purpose::Removal]);
+    }
+}

@@ -18,6 +18,7 @@ use crate::message::{
 use crate::types::{Applied, StateHash};
 
 mod strangers;
+mod tasks;
 
 const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
 

@@ -119,6 +119,7 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
             "members_joint_both_sides",
             "members_joint_new_alone",
             "members_next_leader_finishes",
+            "members_asked_again",
         ],
     ),
     (
