@@ -52,8 +52,8 @@ pub(in super::super) fn start_with(index: u64, configuration: Configuration) -> 
     Start { cluster_id: Some(ClusterId(7)), log, commit_index, ..start(two()) }
 }
 
-/// `n2` may take part, knows `n1` by its disk 1, and has this configuration at this index; at 0 it was started
-/// with it.
+/// `n2` may take part, knows `n1` by its disk 1, and has this configuration at this index; at 0 it was
+/// started with it.
 fn member(index: u64, configuration: Configuration) -> Consensus {
     let start = if index == 0 { start(configuration) } else { start_with(index, configuration) };
     let peers = [(named("n1"), Incarnation(1))].into();
@@ -111,8 +111,8 @@ fn who_shows_a_later_configuration_or_may_have_to_name_a_learner_is_introduced_t
     assert!(introduces_itself_again(unnamed, hello(0)));
 }
 
-/// A member with another disk than the known one takes part by a change of the configuration alone: this server
-/// may not have it yet.
+/// A member with another disk than the known one takes part by a change of the configuration alone, which
+/// this server may not have yet.
 #[test]
 fn another_disk_is_heard_where_a_later_configuration_may_name_it() {
     for (ours, theirs, is_wiped, is_heard) in [
