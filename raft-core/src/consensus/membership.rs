@@ -396,6 +396,7 @@ mod tests {
     use super::super::{Member, Start};
     use super::*;
     use crate::message::{AppendReply, AppendResult};
+    use crate::replica::Role;
     use crate::types::{Applied, Incarnation};
 
     /// In which `n2` is a member with this disk.
@@ -449,6 +450,20 @@ mod tests {
             let refused = ChangeRefused::WouldLoseQuorum { voters: 2, reachable: 1, needed: 2 };
             let begun = consensus.begin_change(&Change::Remove { id: named("n3"), force: false });
             assert_eq!(begun, if may_begin { Ok(()) } else { Err(refused) }, "after {millis} ms");
+        }
+    }
+
+    /// Dissertation §4.2.2: what it has committed is known to nobody else at first.
+    #[test]
+    fn a_leader_that_is_no_member_leads_for_an_election_timeout_where_nobody_is_there() {
+        let mut consensus = leading([("n1", 10), ("n3", 20)]);
+        consensus.connected.clear();
+        for (millis, role) in
+            [(20, Role::Leader), (20, Role::Leader), (319, Role::Leader), (320, Role::Follower)]
+        {
+            consensus.now = Time::ZERO + Duration::from_millis(millis);
+            consensus.step_aside();
+            assert_eq!((consensus.role(), consensus.transfer_target()), (role, None), "at {millis} ms");
         }
     }
 }
