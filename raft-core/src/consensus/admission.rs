@@ -371,7 +371,6 @@ impl Consensus {
     fn stranger_introduced(&mut self, from: &NodeId, shown: Incarnation, hello: Hello) {
         let (ours, theirs) = (self.configurations.index(), hello.configuration_index);
         let is_member_there = hello.members.contains(from);
-        let is_later = theirs > LogIndex::ZERO && theirs >= ours && hello.cluster_id.is_some();
         if self.is_guest(from, &hello) {
             let guests = &mut self.admission.guests;
             if guests.len() < Configuration::MAX_MEMBERS || guests.contains_key(from) {
@@ -381,7 +380,11 @@ impl Consensus {
                 guests.insert(from.clone(), guest);
                 self.welcome(from, shown, KnownBy::Introduction);
             }
-        } else if is_later && theirs > ours && is_member_there && !self.is_waiting_to_be_added() {
+        } else if theirs > ours
+            && hello.cluster_id.is_some()
+            && is_member_there
+            && !self.is_waiting_to_be_added()
+        {
             self.told_of_removal(from, theirs);
         } else if is_member_there && theirs < ours {
             self.tell_of_removal(from, hello.address);
@@ -494,55 +497,4 @@ impl Consensus {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::collections::VecDeque;
-
-    use super::super::{EntryLog, Start, Timing};
-    use super::*;
-    use crate::types::HardState;
-
-    fn named(name: &str) -> NodeId {
-        NodeId::new(name).unwrap()
-    }
-
-    /// Whether `n2` introduces itself once more after it was welcome, when `n1` introduces itself.
-    fn introduces_itself_again(configuration: Configuration, hello: Hello) -> bool {
-        let mut consensus = Consensus::new(Start {
-            id: named("n2"),
-            incarnation: Incarnation(2),
-            cluster_id: None,
-            configuration,
-            timing: Timing::default(),
-            seed: 1,
-            hard_state: HardState::default(),
-            log: EntryLog::default(),
-            snapshots: VecDeque::new(),
-            commit_index: LogIndex::ZERO,
-            admitted: true,
-            peers: BTreeMap::from([(named("n1"), Incarnation(1))]),
-            now: Time::ZERO,
-        });
-        consensus.peer_connected(&named("n1"));
-        consensus.handle_welcome(&named("n1"), Incarnation(2), KnownBy::Record);
-        assert_eq!(consensus.admission.deadline(), None);
-        consensus.handle_hello(&named("n1"), Incarnation(1), hello);
-        consensus.admission.deadline() == Some(Time::ZERO + REPEAT)
-    }
-
-    #[test]
-    fn who_shows_a_later_configuration_or_may_have_to_name_a_learner_is_introduced_to_again() {
-        let ours = || Configuration::new([named("n1"), named("n2")]);
-        let hello = |index: u64| Hello {
-            cluster_id: None,
-            members: ["n1", "n2"].map(named).into(),
-            configuration_index: LogIndex(index),
-            address: String::new(),
-            is_wiped: false,
-        };
-        assert!(!introduces_itself_again(ours(), hello(0)), "or two would go on introducing themselves");
-        assert!(introduces_itself_again(ours(), hello(7)));
-        let mut unnamed = ours();
-        unnamed.members.get_mut(&named("n2")).unwrap().role = MemberRole::Learner;
-        assert!(introduces_itself_again(unnamed, hello(0)));
-    }
-}
+pub(super) mod tests;

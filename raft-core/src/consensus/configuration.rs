@@ -332,11 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn who_leaves_votes_and_is_no_voter_afterwards() {
+        let joint = configuration("a b -c | a b c");
+        assert!(joint.votes(&id("c")) && !joint.is_voter(&id("c")));
+    }
+
+    #[test]
     fn learners_count_for_nothing() {
         let three = configuration("a b c +d +e");
         assert!(!three.has_majority(|id| ["a", "d", "e"].contains(&id.as_str())));
         assert!(three.has_majority(|id| ["a", "b"].contains(&id.as_str())));
         assert!(!three.votes(&id("d")) && three.contains(&id("d")));
+        assert!(!three.is_voter(&id("d")) && three.is_voter(&id("a")) && !three.is_voter(&id("z")));
         assert_eq!(three.witnesses(), 2);
         // One of the outgoing lost its disk: its place is counted, its word is not.
         let without = configuration("a b +c | a b c");
@@ -369,5 +376,21 @@ mod tests {
         let far = |length| Configuration::with_addresses([(id("a"), "x".repeat(length))]);
         assert!(far(Member::MAX_ADDRESS).is_sound() && !far(Member::MAX_ADDRESS + 1).is_sound());
         assert!(of(Configuration::MAX_MEMBERS).is_sound() && !of(Configuration::MAX_MEMBERS + 1).is_sound());
+    }
+
+    /// Whoever sends or stores entries counts in it.
+    #[test]
+    fn a_cost_is_near_what_is_written() {
+        let written = |configuration: &Configuration| postcard::to_allocvec(configuration).unwrap().len();
+        let three =
+            Configuration::with_addresses(["a", "bc", "def"].map(|name| (id(name), "h:12000".into())));
+        let mut named = of(Configuration::MAX_MEMBERS);
+        named.members.values_mut().for_each(|member| member.incarnation = Some(Incarnation(u64::MAX)));
+        let outgoing = named.members.keys().cloned().collect();
+        let joint = Configuration { outgoing, ..named.clone() };
+        for configuration in [three, named, joint] {
+            let (cost, written) = (configuration.cost(), written(&configuration));
+            assert!(cost.abs_diff(written) <= 8, "{cost} of {written}: {configuration:?}");
+        }
     }
 }

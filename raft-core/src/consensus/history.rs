@@ -132,6 +132,9 @@ mod tests {
         history.restore(LogIndex(5), LogIndex(4), of(4));
         assert_eq!((history.at(LogIndex(6)).0, voters(history.at(LogIndex(6)).1)), (LogIndex(4), 4));
         assert_eq!((history.index(), voters(history.current())), (LogIndex(7), 7));
+        // What the log says where the snapshot ends need not have been committed.
+        history.restore(LogIndex(7), LogIndex(7), of(1));
+        assert_eq!((history.index(), voters(history.current())), (LogIndex(7), 1));
         history.restore(LogIndex(9), LogIndex(8), of(2));
         assert_eq!((history.index(), voters(history.current())), (LogIndex(8), 2));
     }
@@ -143,6 +146,7 @@ mod tests {
         assert_eq!(history.at(LogIndex(2)).0, LogIndex::ZERO);
         history.compact(LogIndex(6));
         assert_eq!((history.at(LogIndex(6)).0, history.index()), (LogIndex(5), LogIndex(7)));
+        assert_eq!((history.base.0, history.in_log.len()), (LogIndex(5), 1), "those before are let go of");
         history.truncate(LogIndex(7));
         assert_eq!((history.index(), voters(history.current())), (LogIndex(5), 5));
     }

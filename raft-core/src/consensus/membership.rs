@@ -400,3 +400,83 @@ impl Consensus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::super::admission::tests::{named, start, start_with};
+    use super::super::{Member, Start};
+    use super::*;
+    use crate::message::{AppendReply, AppendResult};
+    use crate::replica::Role;
+    use crate::types::{Applied, Incarnation};
+
+    /// In which `n2` is a member with this disk.
+    fn naming(incarnation: Option<u64>) -> Configuration {
+        let incarnation = incarnation.map(Incarnation);
+        let members = ["n1", "n2"].map(|name| (named(name), Member { incarnation, ..Member::default() }));
+        Configuration { members: members.into(), ..Configuration::default() }
+    }
+
+    #[test]
+    fn a_new_disk_takes_part_once_a_committed_configuration_names_it() {
+        let committed =
+            |at, named, commit| Start { commit_index: LogIndex(commit), ..start_with(at, naming(named)) };
+        for (start, is_admitted, what) in [
+            (committed(3, Some(2), 3), true, "named"),
+            (committed(3, Some(2), 2), false, "named, and not committed"),
+            (committed(3, Some(7), 3), false, "named by another disk"),
+            (committed(3, None, 3), false, "not named"),
+            (start(naming(Some(2))), false, "not in the log"),
+        ] {
+            let mut consensus = Consensus::new(start);
+            consensus.admit_if_named();
+            assert_eq!(consensus.admission.is_admitted(), is_admitted, "{what}");
+        }
+    }
+
+    /// `n2` leads `n1` and `n3`, which answered last after so many milliseconds.
+    fn leading(answered: [(&str, u64); 2]) -> Consensus {
+        let members = ["n1", "n2", "n3"].map(named);
+        let mut consensus = Consensus::new(Start { admitted: true, ..start(Configuration::new(members)) });
+        consensus.become_leader();
+        consensus.entries_durable(LogIndex(1));
+        let result = AppendResult::Matched { match_index: LogIndex(1) };
+        let (term, round) = (consensus.term(), Round::default());
+        for (id, millis) in answered {
+            consensus.peer_connected(&named(id));
+            consensus.now = Time::ZERO + Duration::from_millis(millis);
+            let reply = AppendReply { term, round, result: result.clone(), applied: Applied::default() };
+            consensus.handle_append_reply(&named(id), &reply);
+        }
+        assert_eq!(consensus.commit_index, LogIndex(1));
+        consensus
+    }
+
+    /// As for check-quorum: who was not heard for an election timeout is not there.
+    #[test]
+    fn a_change_counts_on_those_that_answered_within_an_election_timeout() {
+        for (millis, may_begin) in [(309, true), (310, false)] {
+            let mut consensus = leading([("n1", 10), ("n3", 200)]);
+            consensus.now = Time::ZERO + Duration::from_millis(millis);
+            let refused = ChangeRefused::WouldLoseQuorum { voters: 2, reachable: 1, needed: 2 };
+            let begun = consensus.begin_change(&Change::Remove { id: named("n3"), force: false });
+            assert_eq!(begun, if may_begin { Ok(()) } else { Err(refused) }, "after {millis} ms");
+        }
+    }
+
+    /// Dissertation §4.2.2: what it has committed is known to nobody else at first.
+    #[test]
+    fn a_leader_that_is_no_member_leads_for_an_election_timeout_where_nobody_is_there() {
+        let mut consensus = leading([("n1", 10), ("n3", 20)]);
+        consensus.connected.clear();
+        for (millis, role) in
+            [(20, Role::Leader), (20, Role::Leader), (319, Role::Leader), (320, Role::Follower)]
+        {
+            consensus.now = Time::ZERO + Duration::from_millis(millis);
+            consensus.step_aside();
+            assert_eq!((consensus.role(), consensus.transfer_target()), (role, None), "at {millis} ms");
+        }
+    }
+}

@@ -107,3 +107,46 @@ impl Consensus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admission::tests::{named, start};
+    use super::super::{Configuration, Member, MemberRole, Start};
+    use super::*;
+
+    /// To whom `n2` hands over that has `n1` besides, as it is told, when its disk owes all after 5.
+    fn successor(role: MemberRole, is_connected: bool, answered: bool, matched: u64) -> Option<NodeId> {
+        let members = [("n1", role), ("n2", MemberRole::Voter)]
+            .map(|(id, role)| (named(id), Member { role, ..Member::default() }));
+        let configuration = Configuration { members: members.into(), ..Configuration::default() };
+        let mut consensus = Consensus::new(Start { admitted: true, ..start(configuration) });
+        consensus.become_leader();
+        if is_connected {
+            consensus.peer_connected(&named("n1"));
+        }
+        let RoleState::Leader(leadership) = &mut consensus.role else { unreachable!("it leads") };
+        let progress = leadership.progress.get_mut(&named("n1")).unwrap();
+        (progress.answered, progress.match_index) = (answered, LogIndex(matched));
+        consensus.begin_transfer_past(LogIndex(5), Time::ZERO);
+        consensus.transfer_target().cloned()
+    }
+
+    #[test]
+    fn a_disk_that_hangs_leaves_the_lead_to_a_voter_that_is_there_and_has_what_it_owes() {
+        let (voter, learner) = (MemberRole::Voter, MemberRole::Learner);
+        for matched in [5, 6] {
+            assert_eq!(successor(voter, true, true, matched), Some(named("n1")));
+        }
+        for (role, is_connected, answered, matched) in [
+            (voter, false, true, 6),
+            (voter, true, false, 6),
+            (voter, false, false, 6),
+            (voter, true, true, 4),
+            (voter, false, false, 4),
+            (learner, true, true, 6),
+        ] {
+            let found = successor(role, is_connected, answered, matched);
+            assert_eq!(found, None, "{role:?}, connected {is_connected}, answered {answered}, {matched}");
+        }
+    }
+}

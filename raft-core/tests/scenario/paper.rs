@@ -143,6 +143,7 @@ pub(crate) const PAPER: &[(&str, &str, &[&str])] = &[
         &["members_add", "members_learner", "members_learner_next_leader"],
     ),
     ("§4.2.2", "dissertation: a leader removes itself", &["members_leader_removed"]),
+    ("§4.2.2", "dissertation: whoever leaves may have to lead before", &["members_removed_finishes"]),
     ("§6", "a voter without its disk votes again by a change alone", &["members_wiped"]),
     (
         "§7",
