@@ -307,6 +307,26 @@ mod tests {
             assert_eq!(content(&other), before);
             restored(&mut other, &told).unwrap();
         }
+        // Wherever in an item a piece ends.
+        for missing in 1..113 {
+            let mut other = Store::new();
+            other.restore_piece(&told[0]).unwrap();
+            let cut = told[1].slice(..told[1].len() - missing);
+            let reason = other.restore_piece(&cut).unwrap_err().to_string();
+            assert_eq!(reason, "a piece of the store cannot be read", "{missing} bytes are missing");
+        }
+    }
+
+    #[test]
+    fn a_piece_ends_with_the_item_that_makes_it_long_enough() {
+        let first = |value: usize| {
+            let mut store = filled(2, value);
+            store.freeze();
+            pieces(&mut store)[1].len()
+        };
+        let lengths: Vec<usize> = (PIECE_BYTES - 40..PIECE_BYTES).map(first).collect();
+        assert!(lengths.iter().all(|length| *length >= PIECE_BYTES), "{lengths:?}");
+        assert!(lengths.contains(&PIECE_BYTES), "one item was just enough: {lengths:?}");
     }
 
     #[test]

@@ -148,8 +148,7 @@ pub fn replay(
             }
             Found::End => break 0,
             Found::OtherVersion(found) => return Err(ReplayError::OtherVersion { found }),
-            Found::Torn if at > 0 => break (bytes.len() - at) as u64,
-            Found::Torn => return Err(ReplayError::NotARecording),
+            Found::Torn => break (bytes.len() - at) as u64,
             Found::Bad { .. } if at == 0 => return Err(ReplayError::NotARecording),
             Found::Bad { next } if frame::any_from(bytes, next) => {
                 let why = "the frame does not fit its checksum, and whole ones follow";
@@ -316,7 +315,7 @@ impl Replaying {
     fn compare_checkpoint(&mut self, payload: &[u8]) -> Result<(), Stop> {
         let mut again = Vec::with_capacity(payload.len());
         frame::put(&mut again, &self.header);
-        frame::put(&mut again, &self.replica.checkpoint());
+        frame::put(&mut again, &self.replica.state());
         if again != payload {
             return Err(self.differs("the state is not that of the file which begins here".into()));
         }

@@ -1,14 +1,18 @@
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
 use crate::consensus::{Configuration, Timing};
+use crate::disk::{FileName, SnapshotFile};
 use crate::entry::{Command, Entry};
 use crate::kv::{self, Key, Store, Value};
 use crate::log::{Identity, LogOptions, create};
-use crate::replica::{Action, Beginning, Event, Options, Replica, SnapshotEvery, Stored, Token};
+use crate::replica::{
+    Action, Beginning, Event, Options, Replica, ResumeError, SnapshotEvery, Stored, Task, Token,
+};
 use crate::types::{Incarnation, Time};
 
 /// A server that is alone, with a disk that answers in the next turn, and all that it records.
@@ -19,6 +23,7 @@ struct Alone {
     answered: Vec<Event>,
     requests: u64,
     files: Vec<Vec<u8>>,
+    snapshots: BTreeMap<FileName, Vec<u8>>,
 }
 
 fn header() -> Header {
@@ -45,6 +50,7 @@ impl Alone {
             answered: Vec::new(),
             requests: 0,
             files: Vec::new(),
+            snapshots: BTreeMap::new(),
         };
         // A checkpoint is made after a drain.
         let actions = alone.replica.drain();
@@ -78,8 +84,15 @@ impl Alone {
 
     fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
-            if let Action::Disk(batch) = action {
-                self.answered.extend(batch.sync.then_some(Event::Persisted(batch.seq)));
+            match action {
+                Action::Disk(batch) => {
+                    self.answered.extend(batch.sync.then_some(Event::Persisted(batch.seq)));
+                }
+                Action::Aside { seq, op } => {
+                    let outcome = op.carry_out(&mut self.snapshots);
+                    self.answered.push(Event::AsideDone { seq, outcome });
+                }
+                _ => {}
             }
         }
     }
@@ -110,6 +123,16 @@ impl Alone {
         }
     }
 
+    fn take_snapshot(&mut self) {
+        self.requests += 1;
+        let (token, deadline) = (Token(self.requests), self.now + Duration::from_secs(5));
+        let taken = self.replica.snapshots().taken;
+        self.record(Event::Administer { token, deadline, task: Task::Snapshot });
+        while self.replica.snapshots().taken == taken || !self.replica.has_checkpoint() {
+            self.turn();
+        }
+    }
+
     fn entries(&self) -> Vec<Entry> {
         let log = self.replica.consensus().log();
         log.range(log.first_index()..=log.last_index()).cloned().collect()
@@ -136,6 +159,11 @@ fn what_was_recorded_is_done_again() {
     {
         assert!(story.iter().any(|line| line.starts_with(expected)), "{expected}: {story:#?}");
     }
+    // Where it stands is told at first, and then where that has changed.
+    let mut stands: Vec<&String> = story.iter().filter(|line| line.starts_with("  stands as")).collect();
+    assert_eq!(stands.len() as u64, 1 + summary.compared);
+    stands.dedup();
+    assert_eq!(stands.len() as u64, 1 + summary.compared);
 }
 
 #[test]
@@ -147,6 +175,9 @@ fn every_file_can_be_the_first() {
     }
     alone.work(20);
     let hash = alone.replica.applied_hash();
+    let compared = |bytes: &[u8]| again(bytes, Some(alone.entries())).unwrap().compared;
+    let each: u64 = alone.files.iter().map(|file| compared(file)).sum();
+    assert_eq!(compared(&alone.files.concat()), each + 4, "and the checkpoints between them");
     for first in 0..alone.files.len() {
         let files = alone.files[first..].concat();
         let from_disk = again(&files, Some(alone.entries())).unwrap();
@@ -161,10 +192,62 @@ fn every_file_can_be_the_first() {
     assert!(matches!(late, ReplayError::Resume(_)), "{late}");
     let skipped = again(&[&alone.files[0][..], &alone.files[2]].concat(), None).unwrap_err();
     assert!(matches!(skipped, ReplayError::Differs { .. }), "{skipped}");
+    let begin = frame::read(&alone.files[2], 0);
+    let frame::Found::Frame { kind: frame::Kind::Begin, next, .. } = begin else { panic!("{begin:?}") };
+    let skipped = again(&[&alone.files[0], &alone.files[2][..next]].concat(), None).unwrap_err();
+    let expected = "the state is not that of the file which begins here";
+    assert!(skipped.to_string().ends_with(expected), "{skipped}");
     let mut other = alone.entries();
     other[5].payload = crate::entry::Payload::Noop;
     let other = again(&alone.files[4], Some(other)).unwrap_err();
     assert!(matches!(other, ReplayError::Resume(_)), "{other}");
+}
+
+#[test]
+fn a_checkpoint_needs_the_entries_up_to_its_base() {
+    let mut alone = Alone::new();
+    alone.work(20);
+    let base = alone.replica.checkpoint().base();
+    alone.new_file();
+    alone.work(5);
+    let resumed = |last: LogIndex| {
+        let entries = alone.entries().into_iter().filter(|entry| entry.index <= last).collect();
+        again(&alone.files[1], Some(entries))
+    };
+    assert_eq!(resumed(base).unwrap().applied_hash, alone.replica.applied_hash());
+    let have = LogIndex(base.0 - 1);
+    let missing = ReplayError::Resume(ResumeError::LogMissing { needed: base, have });
+    assert_eq!(resumed(have).unwrap_err(), missing);
+}
+
+#[test]
+fn where_the_log_goes_on_from_a_snapshot_so_does_a_replay() {
+    let mut alone = Alone::new();
+    for _ in 0..3 {
+        alone.work(20);
+        // The log does not say yet that it is there, and then it does.
+        alone.take_snapshot();
+        alone.new_file();
+        alone.work(5);
+        alone.new_file();
+    }
+    let base = alone.replica.consensus().log().base();
+    assert!(base.index > LogIndex(40), "the log begins after {}", base.index);
+    let snapshot = &alone.snapshots[&SnapshotFile::Whole(base.index).file_name()];
+    let mut start = Vec::new();
+    snapshot.chunks(100).for_each(|part| prologue_snapshot(base, part, &mut start));
+    prologue(&alone.entries(), &mut start);
+    let from = |first: usize| again(&[&start[..], &alone.files[first..].concat()].concat(), None);
+    // Of the files that began earlier, nothing is done again.
+    let whole = from(0).unwrap();
+    assert_eq!(whole.applied_hash, alone.replica.applied_hash());
+    assert_eq!(from(4).unwrap(), whole);
+    assert!(from(5).unwrap().turns < whole.turns);
+    for (early, made) in [(0, 0), (3, 22)] {
+        let error = again(&[&start[..], &alone.files[early]].concat(), None).unwrap_err();
+        let too_old = ResumeError::TooOld { made: LogIndex(made), begins: base.index };
+        assert_eq!(error, ReplayError::Resume(too_old));
+    }
 }
 
 #[test]
@@ -179,18 +262,30 @@ fn an_end_may_be_torn_and_nothing_else() {
         let summary = again(&bytes[..end], None).unwrap();
         assert_eq!(summary.torn_bytes, (end - whole.len()) as u64);
     }
+    // A file may be longer before its bytes are there.
+    for place in whole.len()..bytes.len() {
+        let mut torn = bytes.clone();
+        torn[place] ^= 4;
+        let summary = again(&torn, None).unwrap();
+        assert_eq!(summary.torn_bytes, (bytes.len() - whole.len()) as u64, "{place}");
+    }
     for place in 0..whole.len() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 4;
         match again(&damaged, None).unwrap_err() {
             ReplayError::NotARecording => assert!(place < first, "{place} is not in the first frame"),
-            ReplayError::Damaged { offset, .. } => assert!(offset <= place as u64, "{offset} {place}"),
+            ReplayError::Damaged { offset, .. } => {
+                assert!((first as u64..=place as u64).contains(&offset), "{offset} {place}");
+            }
             other => panic!("{place}: {other}"),
         }
     }
     for nothing in [&b""[..], b"{}", &[0; 100]] {
         assert_eq!(again(nothing, None).unwrap_err(), ReplayError::NotARecording);
     }
+    let turns = again(&bytes[first..], None).unwrap_err();
+    let why = "a turn stands before the first checkpoint";
+    assert_eq!(turns, ReplayError::Damaged { offset: 0, why });
 }
 
 #[test]
@@ -251,6 +346,15 @@ fn a_replica_that_does_something_else_is_noticed() {
     alone.turn();
     let differs = again(&alone.files[0], None).unwrap_err();
     assert!(matches!(&differs, ReplayError::Differs { turn: 14, .. }), "{differs}");
+    // One that did as much, and came to stand elsewhere.
+    let (mut alone, mut other) = (Alone::new(), Alone::new());
+    alone.work(10);
+    other.work(12);
+    let bytes = alone.recorder.drained(&other.replica, alone.replica.drain().len()).to_vec();
+    alone.files[0].extend(bytes);
+    let differs = again(&alone.files[0], None).unwrap_err();
+    let ReplayError::Differs { turn: 14, what, .. } = differs else { panic!("{differs}") };
+    assert!(what.starts_with("the replica stands as Leader in term 1, committed 1"), "{what}");
 }
 
 fn vote() -> crate::replica::Call {

@@ -105,7 +105,8 @@ pub enum ResumeError {
          way to a snapshot since"
     )]
     TooOld {
-        /// What the checkpoint had applied, or where the entries end that it leaves out.
+        /// What the checkpoint had applied, the last snapshot that its log told of, or where the entries end
+        /// that it leaves out.
         made: LogIndex,
         /// Where the log begins, or the state.
         begins: LogIndex,
@@ -144,6 +145,12 @@ impl Checkpoint {
         if begins > made {
             return Err(ResumeError::TooOld { made, begins });
         }
+        // Of a snapshot that its log does not tell of yet, a replica whose log begins there would let the
+        // ones before go too early.
+        let told = self.consensus.latest_snapshot().unwrap_or_default().index;
+        if begins > told {
+            return Err(ResumeError::TooOld { made: told, begins });
+        }
         if begins < beginning.base.index {
             return Err(ResumeError::LogMissing { needed: beginning.base.index, have: begins });
         }
@@ -176,6 +183,12 @@ impl Replica {
     /// When there is anything left to do.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
+        assert!(self.has_checkpoint(), "a checkpoint has all of the state");
+        self.state()
+    }
+
+    /// Likewise, whatever the log begins with: where it is done again, that may be a later snapshot than then.
+    pub(crate) fn state(&self) -> Checkpoint {
         let Replica {
             now,
             identity,
@@ -200,7 +213,6 @@ impl Replica {
             actions,
         } = self;
         assert!(actions.is_empty(), "a checkpoint is made after a drain");
-        assert!(self.has_checkpoint(), "a checkpoint has all of the state");
         let log = consensus.log();
         // What is committed never changes (paper §5.4). Not what is applied: a replica that starts has a long
         // log and has applied nothing.

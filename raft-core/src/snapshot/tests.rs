@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::format::CHUNK_BYTES;
+use super::format::{CHUNK_BYTES, LONGEST_HEADER, chunk_crc, u32_at};
 use super::{Header, Piece, Reader, SnapshotError, Writer};
 use crate::consensus::Configuration;
 use crate::disk::{FileName, SnapshotFile};
@@ -186,6 +186,83 @@ fn chunks_of_another_snapshot_or_place_are_refused() {
     }
 }
 
+/// Of a number that comes before its checksum, no more memory is asked for than any snapshot needs.
+#[test]
+fn impossible_lengths_are_refused_before_what_they_tell_of_is_there() {
+    let told = |bytes: &[u8]| {
+        let mut reader = Reader::new(file_name());
+        reader.feed(Bytes::copy_from_slice(bytes));
+        reader.next_piece().map_err(|error| error.to_string())
+    };
+    let longest = (LONGEST_HEADER - 20) as u32;
+    for (length, is_possible) in [(0, true), (longest, true), (longest + 1, false), (u32::MAX, false)] {
+        let mut start = header().encode()[..20].to_vec();
+        start[12..16].copy_from_slice(&length.to_le_bytes());
+        // An empty header is there at once, and its checksum is wrong.
+        assert_eq!(told(&start) == Ok(None), is_possible && length > 0, "{length} bytes of header");
+    }
+    let chunk = CHUNK_BYTES as u32;
+    let lengths = [
+        (0, 0, true),
+        (1, 1, true),
+        (1, chunk, true),
+        (chunk, chunk, true),
+        (0, 1, false),
+        (1, 0, false),
+        (5, 4, false),
+        (1, chunk + 1, false),
+        (chunk + 1, chunk + 1, false),
+        (u32::MAX, u32::MAX, false),
+    ];
+    for (stored, content, is_possible) in lengths {
+        let prefix = [stored, content, 0].map(u32::to_le_bytes);
+        let said = told(&[&header().encode(), prefix.as_flattened()].concat());
+        let is_refused = said.is_err_and(|error| error.contains("a chunk has lengths that none has"));
+        assert_eq!(is_refused, !is_possible, "{stored} of {content}");
+    }
+}
+
+#[test]
+fn a_file_that_ends_within_a_piece_is_refused() {
+    for (content, is_whole) in
+        [(&[1, 2, 0, 0, 0, 7, 7][..], true), (&[1, 2, 0, 0, 0, 7], false), (&[1], false)]
+    {
+        let mut file = header().encode();
+        let of_header = u32_at(&file, 16);
+        let checksum = xxhash_rust::xxh3::xxh3_64(content);
+        let end = [1, content.len() as u64, checksum].map(u64::to_le_bytes);
+        for (number, lengths, stored) in
+            [(0, [content.len() as u32; 2], content), (1, [0; 2], end.as_flattened())]
+        {
+            let lengths = lengths.map(u32::to_le_bytes);
+            let crc = chunk_crc(of_header, number, lengths.as_flattened(), stored).to_le_bytes();
+            file.extend([lengths.as_flattened(), &crc, stored].concat());
+        }
+        match read(&file, usize::MAX) {
+            Ok((_, pieces)) => assert_eq!((pieces, is_whole), (vec![machine(&content[5..])], true)),
+            Err(error) => {
+                assert!(!is_whole && error.to_string().contains("it ends within a piece"), "{error}");
+            }
+        }
+    }
+}
+
+/// Two lengths that are the same say that a chunk is stored as it is.
+#[test]
+fn what_compression_makes_no_shorter_is_stored_as_it_is() {
+    let mut is_just_no_shorter = false;
+    for repeated in 0..30 {
+        let noise = noise(300);
+        let bytes = [&noise[..], &noise[..repeated]].concat();
+        let content = [&[1][..], &(bytes.len() as u32).to_le_bytes(), &bytes].concat();
+        is_just_no_shorter |= lz4_flex::block::compress(&content).len() == content.len();
+        let piece = machine(bytes);
+        let file = written(core::slice::from_ref(&piece));
+        assert_eq!(read(&file, usize::MAX), Ok((header(), vec![piece])), "{repeated} bytes come twice");
+    }
+    assert!(is_just_no_shorter);
+}
+
 #[test]
 fn what_is_wrong_is_said_with_file_and_place_and_advice() {
     let mut file = small();
@@ -193,6 +270,9 @@ fn what_is_wrong_is_said_with_file_and_place_and_advice() {
     let error = read(&file, usize::MAX).unwrap_err().to_string();
     assert!(error.starts_with("snapshot-00000000000000000300 is damaged at offset 52:"), "{error}");
     assert!(error.contains("Do not delete or edit single files"), "{error}");
+    file[0] ^= 1;
+    let error = read(&file, usize::MAX).unwrap_err().to_string();
+    assert!(error.contains("at offset 0: it does not begin like a snapshot"), "{error}");
     let mut newer = header().encode();
     newer[8] = 2;
     let crc = super::format::header_crc(&newer[..16], &newer[20..]);

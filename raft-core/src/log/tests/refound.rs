@@ -105,7 +105,9 @@ fn the_new_log_tells_the_same_of_a_new_cluster() {
         let to = refounding(&["node_1", "node_2"]);
         for member in ["node_1", "node_2"] {
             let mut disk = TornDisk::default();
-            for batch in refound(old.inheritance(), &node(member), &to, OPTIONS).unwrap() {
+            let refounded = refound(old.inheritance(), &node(member), &to, OPTIONS).unwrap();
+            assert_eq!(refounded.last_index(), old.last().index);
+            for batch in refounded {
                 disk.apply_all(&batch);
                 disk.sync();
             }

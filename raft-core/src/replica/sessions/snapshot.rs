@@ -191,6 +191,32 @@ mod tests {
         let mut other = Sessions::new();
         restored(&mut other, &told);
         assert_eq!(content(&other), content(&sessions));
+        let (_, full) = told.split_last().unwrap();
+        assert!(full.iter().all(|piece| piece.len() >= PIECE_BYTES), "however few are looked at in a call");
+        // Of those that are needed no longer nothing is kept.
+        sessions.freeze();
+        sessions.next_piece();
+        sessions.thaw();
+        assert_eq!(sessions.next_piece(), None);
+    }
+
+    #[test]
+    fn a_piece_ends_with_the_session_that_makes_it_long_enough() {
+        let first = |answer: usize| {
+            let mut sessions = Sessions::new();
+            for index in 1..3 {
+                let client = ClientId::new(format!("{index}").as_bytes()).unwrap();
+                let (step, command) = (SessionStep { client, sequence: Sequence::Only }, Bytes::new());
+                sessions.judge(LogIndex(index), &step, &command);
+                let result = CommandResult::Answer(vec![7; answer].into());
+                sessions.executed(&step, &command, &Outcome { index: LogIndex(index), result });
+            }
+            sessions.freeze();
+            pieces(&mut sessions)[0].len()
+        };
+        let lengths: Vec<usize> = (PIECE_BYTES - 60..PIECE_BYTES).map(first).collect();
+        assert!(lengths.iter().all(|length| *length >= PIECE_BYTES), "{lengths:?}");
+        assert!(lengths.contains(&PIECE_BYTES), "one session was just enough: {lengths:?}");
     }
 
     #[test]

@@ -303,6 +303,21 @@ fn a_snapshot_that_is_whole_makes_the_log_begin_later() {
     assert_eq!(found.last().index, LogIndex(120));
 }
 
+/// The log may say it of the later one at once: the one before is of no more use.
+#[test]
+fn a_snapshot_that_is_overtaken_before_the_log_says_that_it_is_there_is_removed() {
+    let mut server = Server::fresh("n1");
+    server.writes_log = false;
+    for index in [40, 80, 80] {
+        let snapshot = EntryId { index: LogIndex(index), term: Term(1) };
+        server.files.insert(SnapshotFile::Whole(snapshot.index).file_name(), vec![1]);
+        server.replica.snapshot_whole(snapshot);
+        server.drain();
+    }
+    let kept: Vec<&FileName> = server.files.keys().filter(|name| name.starts_with("snapshot-")).collect();
+    assert_eq!(kept, [&SnapshotFile::Whole(LogIndex(80)).file_name()]);
+}
+
 /// The log says that a snapshot is there once the entries up to it are on the disk: none of them may follow.
 #[test]
 fn a_snapshot_that_overtakes_its_entries_is_recorded_after_them() {
