@@ -447,7 +447,7 @@ mod tests {
         for (id, millis) in answered {
             consensus.peer_connected(&named(id));
             consensus.now = Time::ZERO + Duration::from_millis(millis);
-            let reply = AppendReply { term, round, result: result.clone(), applied: Applied::default() };
+            let reply = AppendReply { term, round, result, applied: Applied::default() };
             consensus.handle_append_reply(&named(id), &reply);
         }
         assert_eq!(consensus.commit_index, LogIndex(1));
