@@ -17,6 +17,7 @@ use crate::message::{
 };
 use crate::types::{Applied, StateHash};
 
+mod heard;
 mod strangers;
 
 const MEMBERS: [&str; 3] = ["n1", "n2", "n3"];
