@@ -28,8 +28,8 @@ fn votes_for_another_candidacy_do_not_count() {
     let mut replica = start(&MEMBERS, stored(&MEMBERS));
     happens(&mut replica, at(300), Event::Tick);
     let steps = [
-        (Role::PreCandidate, vec![(0, true), (2, true), (0, false), (1, false)], (1, true)),
-        (Role::Candidate, vec![(1, true), (2, true), (0, false), (2, false)], (1, false)),
+        (Role::PreCandidate, [(0, true), (2, true), (0, false), (1, false)], (1, true)),
+        (Role::Candidate, [(1, true), (2, true), (0, false), (2, false)], (1, false)),
     ];
     for (role, others, wanted) in steps {
         for (term, pre_vote) in others {
