@@ -170,3 +170,27 @@ fn aside(op: &AsideOp) -> String {
         AsideOp::Remove { file } => format!("remove {file}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::disk::AsideSeq;
+
+    #[test]
+    fn what_is_to_be_done_aside_of_the_log_is_told() {
+        let (file, data) = ("snapshot-7.part".to_owned(), Bytes::from_static(b"abc"));
+        let ops = [
+            (AsideOp::Create { file: file.clone() }, "make snapshot-7.part"),
+            (
+                AsideOp::Write { file, offset: 9, data, sync: true },
+                "write 3 bytes to snapshot-7.part at 9, flushed",
+            ),
+        ];
+        for (op, expected) in ops {
+            let told = action(&Action::Aside { seq: AsideSeq(4), op });
+            assert_eq!(told, format!("operation 4 aside: {expected}"));
+        }
+    }
+}

@@ -241,6 +241,12 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_told_by_its_index_and_its_term() {
+        let entry = EntryId { index: LogIndex(41), term: Term(2) };
+        assert_eq!(alloc::format!("{entry}"), "41 of term 2");
+    }
+
+    #[test]
     fn time_counts_microseconds() {
         let time = Time::ZERO + Duration::from_millis(3);
         assert_eq!((time.as_micros(), Time::from_micros(3000)), (3000, time));

@@ -363,8 +363,26 @@ mod tests {
         assert_eq!(on_its_way.acknowledged, 1001, "an answer that comes late");
         on_its_way.sent(7, true);
         assert!(!on_its_way.may_send(Time::ZERO), "all is sent");
+        on_its_way.acknowledged(on_its_way.next);
+        assert!(!on_its_way.may_send(Time::ZERO), "and all is there");
         on_its_way.go_on_from(1001);
         assert!(on_its_way.may_send(Time::ZERO), "a chunk was lost");
+        on_its_way.acknowledged(5000);
+        assert_eq!((on_its_way.acknowledged, on_its_way.next), (5000, 5000), "it has more than was sent");
+    }
+
+    #[test]
+    fn what_a_follower_had_before_is_no_progress() {
+        let mut progress = replicating(5, 9);
+        progress.needs_snapshot(SNAPSHOT);
+        progress.received(Received::From(1000), Time::ZERO);
+        progress.idle_snapshots = 2;
+        for received in [Received::UpTo(1000), Received::UpTo(500), Received::Unknown] {
+            progress.received(received, Time::ZERO);
+            assert_eq!(progress.idle_snapshots, 2, "{received:?}");
+        }
+        progress.received(Received::UpTo(1001), Time::ZERO);
+        assert_eq!(progress.idle_snapshots, 0);
     }
 
     #[test]

@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn keys_follow_the_contract() {
         for good in ["a", "\u{e9}", &"k".repeat(4096)] {
-            assert_eq!(Key::new(good).unwrap().as_str(), good);
+            let key = Key::new(good).unwrap();
+            assert_eq!((key.as_str(), String::from(key.clone()).as_str()), (good, good));
         }
         for bad in ["", &"k".repeat(4097)] {
             assert_eq!(Key::new(bad), Err(InvalidKey { length: bad.len() }));

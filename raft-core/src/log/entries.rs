@@ -115,9 +115,8 @@ impl Entries {
             return Ok(());
         }
         self.snapshot = Some(snapshot);
-        let is_known = |term| term == snapshot.term;
-        let keeps = snapshot.index < self.base
-            || self.term_at(snapshot.index).map_or(snapshot.index == self.base, is_known);
+        // The term of the entry before the first is not known here: it would be from a snapshot as late.
+        let keeps = snapshot.index <= self.base || self.term_at(snapshot.index) == Some(snapshot.term);
         if !keeps && !self.is_open {
             self.entries.clear();
             (self.base, self.base_term) = (snapshot.index, Some(snapshot.term));
@@ -151,5 +150,45 @@ impl Entries {
             }
         };
         Ok(Settled { base, entries: self.entries, snapshot: self.snapshot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Payload;
+
+    fn noop(index: u64, term: u64) -> Entry {
+        Entry { index: LogIndex(index), term: Term(term), payload: Payload::Noop }
+    }
+
+    fn id(index: u64, term: u64) -> EntryId {
+        EntryId { index: LogIndex(index), term: Term(term) }
+    }
+
+    #[test]
+    fn every_entry_has_its_own_term() {
+        let mut read = Entries::from(SegmentNumber::FIRST);
+        for n in 1..=3 {
+            assert!(read.entry(noop(n, n)).is_ok());
+        }
+        let settled = read.settle().expect("it is whole");
+        let terms = [0, 1, 2, 3, 4].map(|index| settled.term_at(LogIndex(index)));
+        assert_eq!(terms, [Some(Term(0)), Some(Term(1)), Some(Term(2)), Some(Term(3)), None]);
+    }
+
+    /// The snapshot is told after entries that it holds, and after those alone that follow it.
+    #[test]
+    fn a_log_without_its_beginning_goes_on_from_the_first_entry_whose_term_is_known() {
+        for (snapshot, base, kept) in [(id(6, 2), id(6, 2), 2), (id(8, 3), id(7, 2), 1)] {
+            let mut read = Entries::from(SegmentNumber::FIRST.next());
+            for entry in [noop(7, 2), noop(8, 3)] {
+                assert!(read.entry(entry).is_ok());
+            }
+            assert!(read.snapshot(snapshot).is_ok());
+            let settled = read.settle().expect("it is whole");
+            assert_eq!((settled.base, settled.entries.len()), (base, kept));
+            assert_eq!(settled.snapshot, Some(snapshot));
+        }
     }
 }

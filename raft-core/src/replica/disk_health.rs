@@ -284,4 +284,44 @@ mod tests {
         replica.step(replica.now, Event::Propose { token: Token(2), deadline, command });
         assert!(matches!(settle(&mut replica)[..], [Reply::Done(_)]));
     }
+
+    /// Those before the last two are all that it can do without.
+    #[test]
+    fn a_leader_without_room_tries_twice_to_make_some() {
+        let mut replica = leader();
+        assert_eq!(replica.disk_deadline(), None);
+        let mut now = replica.now;
+        replica.step(now, Event::DiskFull { reason: "no room".into() });
+        settle(&mut replica);
+        assert_eq!(replica.consensus.disk.snapshots_left, 1);
+        assert_eq!(replica.disk_deadline(), Some(now + MAKE_WAY_AGAIN));
+        for _ in 0..3 {
+            now = now + MAKE_WAY_AGAIN;
+            replica.step(now, Event::Tick);
+            settle(&mut replica);
+            assert_eq!(replica.consensus.disk.snapshots_left, 0);
+            assert_eq!(replica.disk_deadline(), None, "there is nothing to come back for");
+        }
+    }
+
+    #[test]
+    fn a_server_on_its_own_leads_however_long_its_disk_hangs() {
+        let mut replica = leader();
+        let since = replica.now;
+        let command = Command { session: None, data: Bytes::new() };
+        let deadline = since + Duration::from_secs(9);
+        replica.step(since, Event::Propose { token: Token(1), deadline, command });
+        let batches = replica.drain();
+        for times in 1..=3 {
+            replica.step(since + replica.disk_patience() * times, Event::Tick);
+            assert!(replica.disk_health().is_hung());
+            assert_eq!(replica.consensus.role(), Role::Leader, "after {times} election timeouts");
+        }
+        let given = batches.iter().find_map(|action| match action {
+            Action::Disk(batch) => Some(batch.seq),
+            _ => None,
+        });
+        replica.step(replica.now, Event::Persisted(given.expect("the command is written")));
+        assert!(matches!(settle(&mut replica)[..], [Reply::Done(_)]));
+    }
 }

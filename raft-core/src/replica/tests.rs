@@ -17,6 +17,7 @@ use crate::message::{
 };
 use crate::types::{Applied, StateHash};
 
+mod heard;
 mod strangers;
 mod tasks;
 

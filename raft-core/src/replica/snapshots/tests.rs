@@ -1,7 +1,9 @@
 //! Two servers and a snapshot between them: restored at a start, sent, cut off everywhere, and installed.
 
 mod interrupted;
+mod outcomes;
 mod servers;
+mod starting;
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -222,6 +222,8 @@ fn the_log_begins_after_a_snapshot_and_the_state_comes_back_from_it() {
     assert_eq!((progress.taking, progress.problem), (None, None));
     let kept = &taken[taken.len() - 2..];
     assert_eq!(server.first_index(), kept[0] + 1);
+    let (told_at, _) = server.replica.consensus().configuration_at(LogIndex::ZERO);
+    assert_eq!(told_at, LogIndex(1), "nothing is kept of what was before that");
     let names = kept.iter().map(|index| SnapshotFile::Whole(LogIndex(*index)).file_name());
     assert_eq!(server.snapshot_files(), names.collect::<Vec<_>>());
     assert_eq!(server.files.get(&server.snapshot_files()[1]).unwrap().len() as u64, progress.bytes);

@@ -39,7 +39,7 @@ fn server_with(name: &str, older: &Snapshot, newer: &Snapshot) -> Server {
 }
 
 /// Elects it in a term above 2 with the votes of n1.
-fn lead_after_another(server: &mut Server) {
+pub(super) fn lead_after_another(server: &mut Server) {
     let ahead = VoteReply { term: Term(2), pre_vote: false, refusal: Some(VoteRefusal::OldTerm) };
     server.receives("n1", Message::VoteReply(ahead));
     server.now = server.now + Duration::from_millis(400);

@@ -9,7 +9,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::super::{Action, Event, Notice, Options, Replica, Role, SnapshotEvery, Stored};
+use super::super::super::{
+    Action, Event, Notice, Options, Replica, Reply, Role, SnapshotEvery, Stored, Token,
+};
 use crate::consensus::{Configuration, Timing};
 use crate::disk::{AsideOp, DiskBatch, FileName, SnapshotFile};
 use crate::kv::{self, Store};
@@ -78,6 +80,7 @@ pub(super) struct Server {
     pub(super) asked: Vec<AsideOp>,
     pub(super) sent: Vec<(NodeId, Message)>,
     pub(super) notices: Vec<Notice>,
+    pub(super) answers: Vec<(Token, Reply)>,
     pub(super) now: Time,
 }
 
@@ -110,6 +113,7 @@ impl Server {
             asked: Vec::new(),
             sent: Vec::new(),
             notices: Vec::new(),
+            answers: Vec::new(),
             now: Time::ZERO,
         }
     }
@@ -154,6 +158,7 @@ impl Server {
                     }
                     Action::Send { to, message } => self.sent.push((to, message)),
                     Action::Notice(notice) => self.notices.push(notice),
+                    Action::Answer { token, reply } => self.answers.push((token, reply)),
                     _ => {}
                 }
             }
