@@ -2,6 +2,8 @@
 
 mod interrupted;
 mod outcomes;
+mod receiving;
+mod sending;
 mod servers;
 mod starting;
 
@@ -351,6 +353,32 @@ fn a_snapshot_that_overtakes_its_entries_is_recorded_after_them() {
     let consensus = again.replica.consensus();
     assert_eq!(again.replica.failed(), None);
     assert_eq!((consensus.latest_snapshot(), consensus.log().last_index()), (Some(snapshot.0), LogIndex(9)));
+}
+
+/// Another is whole before the log could say so of this one.
+#[test]
+fn a_snapshot_that_is_overtaken_before_it_is_recorded_is_removed() {
+    let mut server = Server::fresh("n2");
+    let append = AppendEntries {
+        term: Term(1),
+        prev_log_index: LogIndex(0),
+        prev_log_term: Term(0),
+        entries: (1..=9).map(|index| noop(index, 1)).collect(),
+        leader_commit: LogIndex(9),
+        round: Round(0),
+    };
+    server.writes_log = false;
+    server.receives("n1", Message::AppendEntries(append));
+    let file = |index: u64| SnapshotFile::Whole(LogIndex(index)).file_name();
+    for index in [5, 7, 7] {
+        server.files.insert(file(index), vec![1]);
+        server.replica.snapshot_whole(EntryId { index: LogIndex(index), term: Term(1) });
+        server.drain();
+    }
+    let there = [5, 7].map(|index| server.files.contains_key(&file(index)));
+    assert_eq!((there, server.replica.consensus().latest_snapshot()), ([false, true], None));
+    server.writes_log_again();
+    assert_eq!(server.replica.consensus().latest_snapshot().map(|kept| kept.index), Some(LogIndex(7)));
 }
 
 /// An earlier process left the file of the same snapshot, and the log did not say so yet.

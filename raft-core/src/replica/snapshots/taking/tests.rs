@@ -10,11 +10,11 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::SnapshotEvery;
+use super::{Marks, SnapshotEvery};
 use crate::consensus::{Configuration, Timing};
 use crate::disk::{AsideError, AsideOp};
 use crate::disk::{AsideErrorKind, AsideSeq, DiskOp, FileName, SnapshotFile};
-use crate::entry::{ClientId, Command, Payload, Sequence, SessionStep};
+use crate::entry::{ClientId, Command, Entry, Payload, Sequence, SessionStep};
 use crate::hash;
 use crate::kv::{self, Query, QueryAnswer, Store};
 use crate::log::{Identity, LogOptions, Recovery, create, recover};
@@ -24,7 +24,7 @@ use crate::replica::{
 };
 use crate::snapshot::Reader;
 use crate::state_machine::{Committed, StateMachine};
-use crate::types::{Incarnation, LogIndex, NodeId, Time};
+use crate::types::{Incarnation, LogIndex, NodeId, Term, Time};
 
 const LOG: LogOptions = LogOptions { segment_size: 4096 };
 
@@ -373,6 +373,69 @@ fn a_machine_without_snapshots_keeps_its_log() {
     assert_eq!(last, LogIndex(1001), "and no mark is put into it");
 }
 
+/// Its state is nothing; three calls in a row have not found that out yet.
+struct Slow(u32);
+
+impl StateMachine for Slow {
+    fn apply(&mut self, batch: &[Committed<'_>]) -> Vec<Bytes> {
+        vec![Bytes::new(); batch.len()]
+    }
+
+    fn query(&self, _: &Bytes) -> Bytes {
+        Bytes::new()
+    }
+
+    fn takes_snapshots(&self) -> bool {
+        true
+    }
+
+    fn freeze(&mut self) {
+        self.0 = 3;
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(Bytes::new())
+    }
+}
+
+/// A turn that lays nothing out is followed by the next, though nothing else happens.
+#[test]
+fn a_piece_that_takes_long_to_find_is_looked_for_on_and_on() {
+    let mut server = Server::fresh(EVERY, Box::new(Slow(0)));
+    server.ask_for_snapshot();
+    assert_eq!(server.taken(), [2]);
+}
+
+/// Of entries or of bytes, and of bytes by more than the last snapshot was long.
+#[test]
+fn a_mark_is_due_once_the_log_has_grown_by_more_than_was_set() {
+    let entry = |payload| Entry { index: LogIndex(1), term: Term(1), payload };
+    let data = Bytes::from(vec![0; 100]);
+    let command = entry(Payload::Command(Command { session: None, data }));
+    let cost = command.cost() as u64;
+    let by_entries = |entries| SnapshotEvery { bytes: u64::MAX, entries };
+    let by_bytes = |bytes| SnapshotEvery { bytes, entries: u64::MAX };
+    let cases = [
+        (by_entries(3), 0, 4),
+        (by_bytes(3 * cost), 0, 4),
+        (by_entries(1), 5 * cost, 6),
+        (by_bytes(cost), 5 * cost, 6),
+    ];
+    for (every, last, due) in cases {
+        let mut marks = Marks { bytes: last, ..Marks::new(every) };
+        for _ in 0..2 {
+            let mut grows = || {
+                marks.applied(&command, false);
+                marks.is_due()
+            };
+            assert_eq!((1..10).find(|_| grows()), Some(due), "{every:?}, after one of {last} bytes");
+            marks.applied(&entry(Payload::Snapshot), true);
+            assert!(!marks.is_due(), "the next begins from there");
+        }
+    }
+}
+
 /// As many bytes are written for snapshots as for the log, at most, however large the state.
 #[test]
 fn a_large_state_is_not_written_more_often_than_it_changes() {
@@ -398,8 +461,12 @@ fn a_large_state_is_not_written_more_often_than_it_changes() {
 
 impl Server {
     fn ask_for_snapshot(&mut self) {
+        self.ask_for_snapshot_within(Duration::from_secs(9));
+    }
+
+    fn ask_for_snapshot_within(&mut self, time: Duration) {
         self.asked += 1;
-        let (token, deadline) = (Token(100 + self.asked), self.now + Duration::from_secs(9));
+        let (token, deadline) = (Token(100 + self.asked), self.now + time);
         self.happens(Event::Administer { token, deadline, task: Task::Snapshot });
     }
 
@@ -444,6 +511,54 @@ fn one_that_is_being_taken_is_not_the_one_that_is_asked_for() {
         other => panic!("{other:?}"),
     });
     assert_eq!(told.collect::<Vec<_>>(), [(first, 70), (acknowledged.next(), 0)]);
+}
+
+/// Nobody wants it any more. The one before him is waited for as it was.
+#[test]
+fn one_for_which_nobody_waits_any_more_is_not_taken() {
+    let mut server = Server::new(EVERY);
+    server.is_held_up = true;
+    server.ask_for_snapshot();
+    let mark = server.last_index();
+    server.write(1);
+    server.ask_for_snapshot_within(Duration::from_millis(10));
+    server.now = server.now + Duration::from_millis(20);
+    server.happens(Event::Tick);
+    assert_eq!(server.replies.len(), 2, "the write is done, and one waits no longer");
+    server.is_held_up = false;
+    server.happens(Event::Tick);
+    let last = server.replies.last();
+    assert!(matches!(last, Some(Reply::Administered(Administered::SnapshotTaken { index, .. }))
+        if *index == mark));
+    assert_eq!(server.taken(), [mark.0]);
+}
+
+/// Its file is whole a flush before: not even then would a start find it.
+#[test]
+fn who_asked_for_one_hears_of_it_once_the_log_says_so() {
+    let mut server = Server::new(EVERY);
+    server.is_held_up = true;
+    server.ask_for_snapshot();
+    loop {
+        let (seq, op) = server.aside.pop_front().expect("it is being taken");
+        let done = server.aside_done(seq, &op);
+        if matches!(op, AsideOp::Finish { .. }) {
+            server.replica.step(server.now, done);
+            break;
+        }
+        server.happens(done);
+    }
+    let mut batches = vec![];
+    for action in server.replica.drain() {
+        match action {
+            Action::Disk(batch) => batches.push(batch),
+            Action::Answer { .. } => panic!("it is answered"),
+            _ => {}
+        }
+    }
+    let [batch] = &batches[..] else { panic!("{batches:?}") };
+    server.happens(Event::Persisted(batch.seq));
+    assert!(matches!(server.replies[..], [Reply::Administered(_)]), "{:?}", server.replies);
 }
 
 #[test]

@@ -8,34 +8,43 @@ use super::servers::{Server, connect, disk, elect, exchange, node, round, set, s
 use crate::disk::SnapshotFile;
 use crate::entry::{Command, Entry, Payload};
 use crate::log::Record;
-use crate::message::{AppendReply, AppendResult, Message, Round, VoteRefusal, VoteReply};
+use crate::message::{AppendEntries, AppendReply, AppendResult, Message, Round, VoteRefusal, VoteReply};
 use crate::replica::{Event, Notice, Role, Token};
 use crate::types::{Applied, EntryId, LogIndex, Term};
 
-type Snapshot = (EntryId, Vec<u8>);
+pub(super) type Snapshot = (EntryId, Vec<u8>);
 
 fn record((snapshot, _): &Snapshot) -> Record {
     let EntryId { index, term } = *snapshot;
     Record::Snapshot { index, term }
 }
 
-/// Has two snapshots and the log since the earlier one.
-fn server_with(name: &str, older: &Snapshot, newer: &Snapshot) -> Server {
-    let id = node(name);
-    let mut log = vec![record(older)];
-    log.extend((older.0.index.0 + 1..=newer.0.index.0 + 1).map(|index| {
+/// The log since a snapshot, until after another one.
+fn log_between(older: &Snapshot, newer: &Snapshot) -> Vec<Record> {
+    let entries = (older.0.index.0 + 1..=newer.0.index.0 + 1).map(|index| {
         let data = set(index - 2, 30_000);
         let payload = Payload::Command(Command { session: None, data });
         Record::Entry(Entry { index: LogIndex(index), term: Term(1), payload })
-    }));
-    log.push(record(newer));
-    let mut files = disk(&id, &log);
-    for (snapshot, file) in [older, newer] {
+    });
+    [record(older)].into_iter().chain(entries).collect()
+}
+
+fn server_from(name: &str, log: &[Record], snapshots: &[&Snapshot]) -> Server {
+    let id = node(name);
+    let mut files = disk(&id, log);
+    for (snapshot, file) in snapshots {
         files.insert(SnapshotFile::Whole(snapshot.index).file_name(), file.clone());
     }
     let mut server = Server::start(&id, files);
     server.drain();
     server
+}
+
+/// Has two snapshots and the log since the earlier one.
+fn server_with(name: &str, older: &Snapshot, newer: &Snapshot) -> Server {
+    let mut log = log_between(older, newer);
+    log.push(record(newer));
+    server_from(name, &log, &[older, newer])
 }
 
 /// Elects it in a term above 2 with the votes of n1.
@@ -55,7 +64,7 @@ pub(super) fn lead_after_another(server: &mut Server) {
 }
 
 /// n2 with a part of a snapshot of which it was sent so many bytes, and whose leader's process has died.
-fn follower_with_a_part(snapshot: &Snapshot, bytes: u64) -> Server {
+pub(super) fn follower_with_a_part(snapshot: &Snapshot, bytes: u64) -> Server {
     let mut follower = Server::fresh("n2");
     let mut first = Server::leader("n1", snapshot);
     connect(&mut first, &mut follower);
@@ -67,7 +76,7 @@ fn follower_with_a_part(snapshot: &Snapshot, bytes: u64) -> Server {
 }
 
 /// Its process was killed, and another has read what it left.
-fn restarted(server: Server) -> Server {
+pub(super) fn restarted(server: Server) -> Server {
     let mut server = server.restart();
     server.drain();
     server
@@ -117,6 +126,8 @@ fn a_part_to_which_nobody_has_the_rest_is_given_up() {
         assert_eq!(follower.replica.consensus().latest_snapshot(), Some(newer.0));
         let kept: Vec<_> = follower.files.keys().filter(|name| name.starts_with("snapshot-")).collect();
         assert_eq!(kept, [&SnapshotFile::Whole(newer.0.index).file_name()]);
+        let refused = |notice: &Notice| matches!(notice, Notice::SnapshotNotReceived { .. });
+        assert!(!follower.notices.iter().any(refused), "the state machine has forgotten the part");
         assert_eq!(follower.replica.applied_hash(), second.replica.applied_hash());
     }
 }
@@ -272,8 +283,10 @@ fn a_leader_that_is_not_done_with_a_snapshot_goes_on_with_it_later() {
     let (older, newer) = (snapshot_file(200, 9_000), snapshot_file(220, 9_000));
     let mut follower = follower_with_a_part(&newer, 800_000);
     let mut second = server_with("n3", &older, &newer);
-    second.replica.consensus.snapshots.pop_back();
+    // That the one before is whole it hears when it has begun.
+    second.replica.consensus.snapshots.clear();
     second.replica.consensus.next_snapshot = Some(newer.0);
+    second.replica.consensus.keep_snapshot(older.0);
     connect(&mut second, &mut follower);
     lead_after_another(&mut second);
     let before = follower.written();
@@ -286,4 +299,34 @@ fn a_leader_that_is_not_done_with_a_snapshot_goes_on_with_it_later() {
     assert_eq!(begun(&follower).len(), 2, "from the two leaders");
     assert!(begun(&follower)[1].1 >= 700_000, "{:?}", begun(&follower));
     assert_eq!(follower.replica.applied_hash(), second.replica.applied_hash());
+}
+
+/// Likewise one at whose index the next leader has yet to arrive. Where it has been there, and took none, it
+/// will not.
+#[test]
+fn a_leader_that_may_take_a_snapshot_yet_is_waited_for() {
+    let (older, newer) = (snapshot_file(200, 9_000), snapshot_file(220, 9_000));
+    for (applied, may_take_it) in [(201, true), (221, false), (222, false)] {
+        let mut follower = follower_with_a_part(&newer, 800_000);
+        let mut second = server_from("n3", &log_between(&older, &newer), &[&older]);
+        let heartbeat = AppendEntries {
+            term: Term(2),
+            prev_log_index: LogIndex(222),
+            prev_log_term: Term(1),
+            entries: vec![],
+            leader_commit: LogIndex(applied),
+            round: Round(0),
+        };
+        second.receives("n1", Message::AppendEntries(heartbeat));
+        assert_eq!(second.replica.last_applied(), LogIndex(applied));
+        connect(&mut second, &mut follower);
+        lead_after_another(&mut second);
+        let before = follower.written();
+        for _ in 0..20 {
+            round(&mut second, &mut follower, u64::MAX);
+        }
+        assert_eq!(follower.written() == before, may_take_it, "where {applied} is applied");
+        let installed = follower.replica.consensus().latest_snapshot();
+        assert_eq!(installed, (!may_take_it).then_some(older.0));
+    }
 }

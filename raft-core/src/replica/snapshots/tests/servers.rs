@@ -185,6 +185,18 @@ impl Server {
         self.drain();
     }
 
+    /// The disk is done with what it was asked to do aside last.
+    pub(super) fn aside_is_done(&mut self) {
+        let outcome = self.asked.last().expect("it was asked for something").carry_out(&mut self.files);
+        self.happens(Event::AsideDone { seq: self.replica.aside.last, outcome });
+    }
+
+    /// The disk goes on with what it is to do aside.
+    pub(super) fn answers_aside_again(&mut self) {
+        self.answers_aside = true;
+        self.aside_is_done();
+    }
+
     pub(super) fn receives(&mut self, from: &str, message: Message) {
         self.happens(Event::Received { from: node(from), incarnation: Incarnation(1), message });
     }
