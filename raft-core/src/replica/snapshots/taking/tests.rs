@@ -26,6 +26,8 @@ use crate::snapshot::Reader;
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{Incarnation, LogIndex, NodeId, Term, Time};
 
+mod written;
+
 const LOG: LogOptions = LogOptions { segment_size: 4096 };
 
 const EVERY: SnapshotEvery = SnapshotEvery { bytes: 10_000, entries: 1000 };
