@@ -187,7 +187,7 @@ impl Replica {
         self.state()
     }
 
-    /// Likewise, whatever the log begins with: where it is done again, that may be a later snapshot than then.
+    /// Likewise, whatever the log begins with: done again, it may begin with a later snapshot than then.
     pub(crate) fn state(&self) -> Checkpoint {
         let Replica {
             now,

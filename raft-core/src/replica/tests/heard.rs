@@ -16,7 +16,7 @@ fn append(term: u64, (prev, prev_term): (u64, u64), entries: Vec<Entry>) -> Mess
 
 fn answers(actions: &[Action]) -> Vec<AppendResult> {
     let answers = actions.iter().filter_map(|action| match action {
-        Action::Send { message: Message::AppendReply(reply), .. } => Some(reply.result.clone()),
+        Action::Send { message: Message::AppendReply(reply), .. } => Some(reply.result),
         _ => None,
     });
     answers.collect()

@@ -63,7 +63,8 @@ fn followers_get_their_chunks_by_turns() {
 fn a_chunk_that_nobody_wants_any_more_is_not_sent() {
     let snapshot = snapshot_file(40, 30_000);
     let is_gone = || Event::Disconnected { peer: node("n2"), process_died: false };
-    let cases: [(&str, &dyn Fn(&mut Server)); 4] = [
+    type Meanwhile<'a> = &'a dyn Fn(&mut Server);
+    let cases: [(&str, Meanwhile<'_>); 4] = [
         ("another part is wanted", &|leader| says(leader, "n2", snapshot.0, Received::From(100))),
         ("all is refused", &|leader| says(leader, "n2", snapshot.0, Received::Refused)),
         ("the stream ends", &|leader| leader.happens(is_gone())),

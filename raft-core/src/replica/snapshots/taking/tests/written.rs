@@ -65,8 +65,8 @@ impl StateMachine for Pieces {
     }
 }
 
-/// Has a snapshot of so many pieces taken: the most that was asked for in a turn, and the writes, each with whether
-/// it is flushed.
+/// Has a snapshot of so many pieces taken: the most that was asked for in a turn, and the writes, each with
+/// whether it is flushed.
 fn written(pieces: u32, random: Option<ChaCha8Rng>) -> (usize, Vec<(usize, bool)>) {
     let asked = Arc::new(Asked::default());
     let machine = Pieces { left: pieces, random, asked: Arc::clone(&asked) };
