@@ -77,7 +77,7 @@ fn a_server_reads_its_own_snapshot_before_it_receives_one() {
 /// What a server has a part of, the sender may have the rest of. A chunk from the start says that it has not.
 #[test]
 fn another_snapshot_is_taken_from_its_start_alone() {
-    let (older, newer) = (snapshot_file(200, 30_000), snapshot_file(220, 30_000));
+    let (older, newer) = (snapshot_file(20, 30_000), snapshot_file(40, 30_000));
     let mut follower = follower_with_a_part(&older, 300_000);
     let had = part(&follower).expect("a part");
     follower.receives("n3", chunk(3, &newer, had.1));
@@ -95,7 +95,7 @@ fn another_snapshot_is_taken_from_its_start_alone() {
 /// Where the log was enough after all, whether the part is of this process or an earlier one.
 #[test]
 fn a_part_of_what_is_committed_is_of_no_use() {
-    let (older, newer) = (snapshot_file(200, 30_000), snapshot_file(220, 30_000));
+    let (older, newer) = (snapshot_file(20, 30_000), snapshot_file(40, 30_000));
     let file = SnapshotFile::Part(older.0.index).file_name();
     let mut follower = follower_with_a_part(&older, 300_000);
     assert!(follower.files.contains_key(&file) && !follower.replica.has_checkpoint());
@@ -112,7 +112,7 @@ fn a_part_of_what_is_committed_is_of_no_use() {
 /// The disk may still be at work for one that was given up.
 #[test]
 fn what_becomes_of_an_earlier_part_is_nothing_to_a_later_one() {
-    let (older, newer) = (snapshot_file(200, 30_000), snapshot_file(220, 30_000));
+    let (older, newer) = (snapshot_file(20, 30_000), snapshot_file(40, 30_000));
     let mut follower = follower_with_a_part(&older, 300_000);
     let had = part(&follower).expect("a part");
     follower.answers_aside = false;
