@@ -74,7 +74,7 @@ class Program:
         return done.returncode == 0
 
     def _weave(self) -> dict[str, dict[int, range]]:
-        by_file = defaultdict(list)
+        by_file: dict[str, list[weave.Mutant]] = {mutant.file: [] for mutant in self.mutants.values()}
         for mutant in self.mutants.values():
             if mutant.number not in self.invalid:
                 by_file[mutant.file].append(mutant)
