@@ -266,13 +266,15 @@ class Cluster:
         return self.others(self.wait_for_leader())
 
     def wait_settled(self, timeout: float = 20.0) -> None:
-        """Waits until every running node has applied the same last entry."""
+        """Waits until every running node has applied the last entry of the same log. That they applied the same
+        is not enough: a new leader commits what its log has with the first entry of its own term only."""
 
         def applied() -> bool:
             statuses = [_reached(node.status) for node in self.alive]
             if None in statuses:
                 return False
-            return len({(s["last_applied"], s["last_log_index"], s["commit_index"]) for s in statuses}) == 1
+            points = {(s["last_applied"], s["last_log_index"], s["commit_index"], s["term"]) for s in statuses}
+            return len(points) == 1 and all(s["last_applied"] == s["last_log_index"] for s in statuses)
 
         eventually(applied, "all nodes have applied the same log", timeout)
 
