@@ -22,7 +22,7 @@ VALUES = 24
 CUTS = ["sender"] * 7 + ["receiver"] * 4 + ["connection"] * 3
 LAST_CUTS = ["receiver", "connection"] * 3
 # Bytes a second while a point is waited for, and else: a cut takes its time, and leaves the next something.
-SPEED, SLOWLY = 4 * MIB, MIB // 2
+SPEED, SLOWLY = 4 * MIB, MIB // 5
 # What a process had not handed to the kernel yet when it was killed, and the chunk that this cut in two.
 UNWRITTEN = MIB
 SENDS = re.compile(r"sends a snapshot, from this byte on.*\bindex=(\d+).*\bbytes=(\d+)")
