@@ -145,17 +145,22 @@ impl Buffer {
         swap(&mut self.state.lock().batch, empty);
     }
 
-    /// Waits until there is something, and then until more has come together or no more will. False where
-    /// there is nothing and no more will come.
+    /// Waits until as much has come together as does in that time, or no more will. Where nothing came the
+    /// thread sleeps until something does: a node that is busy need not wake it. False where there is nothing
+    /// and no more will come.
     pub(super) fn wait(&self, gathering: Duration) -> bool {
         let mut state = self.state.lock();
-        while state.batch.is_empty() && !state.closed {
-            state.parked = true;
-            self.changed.wait(&mut state);
+        loop {
+            let until = std::time::Instant::now() + gathering;
+            while !state.closed && !self.changed.wait_until(&mut state, until).timed_out() {}
+            if state.closed || !state.batch.is_empty() {
+                return !state.batch.is_empty() || !state.closed;
+            }
+            while state.batch.is_empty() && !state.closed {
+                state.parked = true;
+                self.changed.wait(&mut state);
+            }
+            state.parked = false;
         }
-        state.parked = false;
-        let until = std::time::Instant::now() + gathering;
-        while !state.closed && !self.changed.wait_until(&mut state, until).timed_out() {}
-        !state.batch.is_empty() || !state.closed
     }
 }

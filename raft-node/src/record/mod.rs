@@ -1,7 +1,7 @@
 //! The flight recorder: a bounded recording of all that goes into the replica, to be replayed at a desk.
 //!
 //! The replica is a pure state machine, so its events are all there is to know. The driver encodes them
-//! (`tape`) and appends each turn to a buffer; the thread `raft-record` takes the buffer some fifty times a
+//! (`tape`) and appends each turn to a buffer; the thread `raft-record` takes the buffer some twenty times a
 //! second and writes it to a ring of pieces: files, without a flush, or memory. The driver never waits for
 //! it: where the buffer is full the recording has a gap, and goes on with a new piece once there is room. A
 //! write that fails ends the recording, not the node.

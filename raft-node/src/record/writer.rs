@@ -11,7 +11,7 @@ use super::buffer::{Batch, Buffer};
 use super::ring::{Piece, Ring};
 
 /// How long recorded events come together before they are written: what a process that is killed loses.
-pub(super) const EVERY: Duration = Duration::from_millis(20);
+pub(super) const EVERY: Duration = Duration::from_millis(50);
 
 /// A recording as it is kept.
 #[derive(Debug)]
