@@ -56,6 +56,7 @@ pub(super) struct Driver {
     disk: Box<dyn Disk>,
     outgoing: Outgoing,
     streams: Streams,
+    basis: members::Basis,
     states: LinkStates,
     life: watch::Sender<Life>,
     /// What has come and was not taken up.
@@ -84,6 +85,7 @@ impl Driver {
             disk,
             outgoing: Outgoing::default(),
             streams,
+            basis: members::Basis::default(),
             states,
             life,
             pending: VecDeque::new(),
@@ -309,6 +311,10 @@ impl Driver {
 
     /// Streams go to whoever is a member now, and all who look at the members see them as they are.
     fn follow_members(&mut self) {
+        self.streams.let_go(&mut self.outgoing);
+        if !self.basis.has_changed(&self.replica) {
+            return;
+        }
         let config = self.node.config();
         self.streams.follow(members::to_dial(config, &self.replica), &mut self.outgoing);
         let now = members::of_replica(config, &self.replica);

@@ -57,9 +57,8 @@ impl Streams {
         Streams { caller, states, inbox, peers: BTreeMap::new(), wanted: Addresses::new() }
     }
 
-    /// Dials those that are wanted, and lets the others go after a while. Must be called within the runtime.
+    /// Dials those that are wanted; the others are let go after a while. Must be called within the runtime.
     pub(crate) fn follow(&mut self, wanted: Addresses, outgoing: &mut Outgoing) {
-        self.let_go(outgoing);
         if wanted == self.wanted {
             return;
         }
@@ -107,7 +106,8 @@ impl Streams {
         self.peers.insert(id.clone(), Peer { addresses: sender, ends: None });
     }
 
-    fn let_go(&mut self, outgoing: &mut Outgoing) {
+    /// Ends the streams whose time is over. To be called again and again.
+    pub(crate) fn let_go(&mut self, outgoing: &mut Outgoing) {
         if self.peers.values().all(|peer| peer.ends.is_none()) {
             return;
         }
