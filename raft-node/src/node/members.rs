@@ -129,7 +129,8 @@ mod tests {
             let (cluster_id, configuration_index) = (Some(ClusterId(1)), LogIndex(7));
             let hello = Hello { cluster_id, members, configuration_index, address, ..Hello::default() };
             let message = Message::Hello(hello);
-            replica.step(Time::ZERO, Event::Received { from: id("n3"), incarnation: Incarnation(3), message });
+            replica
+                .step(Time::ZERO, Event::Received { from: id("n3"), incarnation: Incarnation(3), message });
             replica.drain();
             (basis.has_changed(&replica), basis.has_changed(&replica), to_dial(&config(), &replica))
         };
