@@ -12,7 +12,7 @@ use crate::config::Config;
 /// Where peers are to be dialled: at each address in turn until one answers.
 pub(crate) type Addresses = BTreeMap<NodeId, Vec<String>>;
 
-/// What [`of_replica`] and [`to_dial`] are made from. They take microseconds, which a short turn would notice:
+/// What [`of_replica`] and [`to_dial`] are made from. They take a microsecond, which a short turn notices:
 /// they are made anew only where this has changed.
 #[derive(Debug, Default)]
 pub(super) struct Basis {
