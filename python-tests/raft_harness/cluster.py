@@ -266,15 +266,18 @@ class Cluster:
         return self.others(self.wait_for_leader())
 
     def wait_settled(self, timeout: float = 20.0) -> None:
-        """Waits until every running node has applied the last entry of the same log. That they applied the same
-        is not enough: a new leader commits what its log has with the first entry of its own term only."""
+        """Waits until every running node has applied the last entry of one log.
+
+        That all have applied the same is not enough: a new leader commits what its log has with the first
+        entry of its own term only.
+        """
 
         def applied() -> bool:
             statuses = [_reached(node.status) for node in self.alive]
             if None in statuses:
                 return False
-            points = {(s["last_applied"], s["last_log_index"], s["commit_index"], s["term"]) for s in statuses}
-            return len(points) == 1 and all(s["last_applied"] == s["last_log_index"] for s in statuses)
+            ends = {(s["last_applied"], s["last_log_index"], s["term"]) for s in statuses}
+            return len(ends) == 1 and all(applied == last for applied, last, _ in ends)
 
         eventually(applied, "all nodes have applied the same log", timeout)
 
