@@ -150,6 +150,8 @@ bugs! {
     SnapshotKeepsConflict,
     /// The log is let go of before the record of the snapshot that takes its place is durable.
     LogRemovedFirst,
+    /// A snapshot is taken in although it does not fit its checksums.
+    SnapshotChecksumsIgnored,
 
     // The disk.
     /// The commit index on disk counts what is in the log and not committed, and is believed

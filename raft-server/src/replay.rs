@@ -81,9 +81,14 @@ fn sum_up(summary: &Summary) -> String {
         0 => String::new(),
         bytes => format!("torn end      {bytes} bytes: the process ended while it wrote them\n"),
     };
+    let passed_over = match summary.passed_over {
+        0 => String::new(),
+        files => format!("passed over   {files} files: of the log before them part is in a snapshot since\n"),
+    };
     format!(
         "node          {}, version {}, started {}\n\
          recorded      {} s to {} s\n\
+         {passed_over}\
          events        {} in {} turns\n\
          compared      {} times, and the same each time\n\
          role          {:?} in term {}\n\

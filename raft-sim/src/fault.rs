@@ -111,6 +111,9 @@ faults! {
     TakeSnapshot = "operator.snapshot", one in 30, "an operator asks for a snapshot";
     RemoveCutOff = "operator.remove-cut-off", one in 20, "an operator removes a member that is cut off";
     StrandLeader = "net.strand-leader", one in 60, "a leader is cut off with all clients asking it";
+    RotSnapshot = "disk.rot-snapshot", one in 6, "a bit of a snapshot's file flips while a server is down";
+    SnapshotCut = "disk.snapshot-cut", one in 10, "a snapshot's file is made shorter while a server is down";
+    SnapshotGone = "disk.snapshot-gone", one in 10, "a snapshot's file is removed while a server is down";
 }
 
 impl Fault {

@@ -10,8 +10,8 @@
 //! goes on with a frame for each turn: what was stepped through, how many actions the drain gave, and where
 //! the replica stood then. Any file can be the first of a replay; those after it go on from it, and their
 //! checkpoints are compared too. The entries before the first checkpoint, and the snapshot that they go on
-//! from, come as frames of their own, or from a data directory. Where these begin later than a file does,
-//! that file is passed over.
+//! from, come as frames of their own, or from a data directory. Where these begin later than a file does, or
+//! a leader had to send what they lack, that file is passed over.
 //!
 //! A recording holds the keys and values that went through the node.
 

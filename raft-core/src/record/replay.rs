@@ -5,11 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Found, Kind};
 use super::{FORMAT_VERSION, Header, Mark, Piece};
+use crate::message::Message;
 use crate::replica::{Action, Beginning, Checkpoint, Event, Replica, ResumeError, Role};
 use crate::state_machine::StateMachine;
 use crate::story;
@@ -42,6 +44,9 @@ pub struct Summary {
     pub applied_hash: StateHash,
     /// Bytes at the end that are no whole frame: the process died while it wrote.
     pub torn_bytes: u64,
+    /// Files before the first that was replayed: of the log that these go with, part has given way to a
+    /// snapshot since.
+    pub passed_over: usize,
 }
 
 /// What happens while it is done again. Its words are those of [`story`].
@@ -120,9 +125,9 @@ pub enum ReplayError {
 }
 
 /// Replays a recording: its files, one after the other, behind the entries up to the first one's base (and
-/// the snapshot that they go on from) unless `base` has these. Files that begin before the log does are
-/// passed over. `program` is this program's version; the state machine is an empty one. `tell` hears what
-/// happens.
+/// the snapshot that they go on from) unless `base` has these. Files from when the log began earlier are
+/// passed over where that is missed. `program` is this program's version; `machine` makes an empty state
+/// machine. `tell` hears what happens.
 ///
 /// # Errors
 /// See [`ReplayError`]. A torn end is none.
@@ -133,32 +138,34 @@ pub fn replay(
     bytes: &[u8],
     base: Option<Beginning>,
     program: &str,
-    machine: Box<dyn StateMachine>,
+    machine: &mut dyn FnMut() -> Box<dyn StateMachine>,
     tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
-    let (beginning, machine) = (base.unwrap_or_default(), Some(machine));
-    let mut player =
-        Player { program, beginning, snapshot: Vec::new(), machine, replaying: None, passed_over: None };
-    let mut at = 0;
-    let torn_bytes = loop {
-        match frame::read(bytes, at) {
-            Found::Frame { kind, payload, next } => {
-                player.take(kind, payload, tell).map_err(|stop| stop.at(at))?;
-                at = next;
-            }
-            Found::End => break 0,
-            Found::OtherVersion(found) => return Err(ReplayError::OtherVersion { found }),
-            Found::Torn => break (bytes.len() - at) as u64,
-            Found::Bad { .. } if at == 0 => return Err(ReplayError::NotARecording),
-            Found::Bad { next } if frame::any_from(bytes, next) => {
-                let why = "the frame does not fit its checksum, and whole ones follow";
-                return Err(ReplayError::Damaged { offset: at as u64, why });
-            }
-            Found::Bad { .. } => break (bytes.len() - at) as u64,
-        }
+    let (base, mut first) = (base.unwrap_or_default(), 0);
+    let mut play = |first, attempt, tell: &mut dyn FnMut(Time, Told<'_>)| {
+        Player::new(program, base.clone(), machine(), first, attempt).play(bytes, tell)
     };
-    let none = player.passed_over.map_or(ReplayError::NotARecording, ReplayError::Resume);
-    player.replaying.map(|replaying| replaying.sum_up(torn_bytes)).ok_or(none)
+    loop {
+        match play(first, Attempt::Sure, tell) {
+            Err(Stop::Doubtful(file)) => first = file,
+            played => return played.map_err(Stop::error),
+        }
+        match play(first, Attempt::Rehearsal, &mut |_, _| {}) {
+            Err(Stop::Misses) => first += 1,
+            _ => return play(first, Attempt::Rehearsed, tell).map_err(Stop::error),
+        }
+    }
+}
+
+/// What a server had to send when its log began earlier may be missing now; to know, one has to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It begins with a file only where nothing can be missing.
+    Sure,
+    /// It tries, and nobody hears of it.
+    Rehearsal,
+    /// It was tried.
+    Rehearsed,
 }
 
 struct Player<'a> {
@@ -167,27 +174,88 @@ struct Player<'a> {
     /// What has come of its snapshot.
     snapshot: Vec<u8>,
     machine: Option<Box<dyn StateMachine>>,
+    /// The file that a replay may begin with: it was tried with those before it.
+    first: usize,
+    attempt: Attempt,
     replaying: Option<Replaying>,
-    /// Why the last file that was passed over was.
-    passed_over: Option<ResumeError>,
+    /// How many files were passed over, and why the last of them was.
+    passed_over: usize,
+    why: Option<ResumeError>,
 }
 
 /// Why it does not go on.
 enum Stop {
     Damaged(&'static str),
     Error(ReplayError),
+    /// With this file it would have to begin, and the log began earlier by then.
+    Doubtful(usize),
+    /// It did matter.
+    Misses,
+    /// A rehearsal has come as far as the recording.
+    BrokeDown,
 }
 
 impl Stop {
-    fn at(self, at: usize) -> ReplayError {
+    fn at(self, offset: usize) -> Stop {
         match self {
-            Stop::Damaged(why) => ReplayError::Damaged { offset: at as u64, why },
+            Stop::Damaged(why) => Stop::Error(ReplayError::Damaged { offset: offset as u64, why }),
+            other => other,
+        }
+    }
+
+    fn error(self) -> ReplayError {
+        match self {
             Stop::Error(error) => error,
+            _ => unreachable!("where it was is known, and it was no attempt"),
         }
     }
 }
 
-impl Player<'_> {
+impl<'a> Player<'a> {
+    fn new(
+        program: &'a str,
+        beginning: Beginning,
+        machine: Box<dyn StateMachine>,
+        first: usize,
+        attempt: Attempt,
+    ) -> Player<'a> {
+        Player {
+            program,
+            beginning,
+            snapshot: Vec::new(),
+            machine: Some(machine),
+            first,
+            attempt,
+            replaying: None,
+            passed_over: 0,
+            why: None,
+        }
+    }
+
+    fn play(mut self, bytes: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<Summary, Stop> {
+        let mut at = 0;
+        let torn_bytes = loop {
+            match frame::read(bytes, at) {
+                Found::Frame { kind, payload, next } => {
+                    self.take(kind, payload, tell).map_err(|stop| stop.at(at))?;
+                    at = next;
+                }
+                Found::End => break 0,
+                Found::OtherVersion(found) => return Err(Stop::Error(ReplayError::OtherVersion { found })),
+                Found::Torn => break (bytes.len() - at) as u64,
+                Found::Bad { .. } if at == 0 => return Err(Stop::Error(ReplayError::NotARecording)),
+                Found::Bad { next } if frame::any_from(bytes, next) => {
+                    let why = "the frame does not fit its checksum, and whole ones follow";
+                    return Err(Stop::Damaged(why).at(at));
+                }
+                Found::Bad { .. } => break (bytes.len() - at) as u64,
+            }
+        };
+        let none = self.why.map_or(ReplayError::NotARecording, ReplayError::Resume);
+        let summary = self.replaying.map(|replaying| replaying.sum_up(torn_bytes, self.passed_over));
+        summary.ok_or(Stop::Error(none))
+    }
+
     fn take(&mut self, kind: Kind, payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
         match (kind, &mut self.replaying) {
             (Kind::Entries, None) => {
@@ -208,8 +276,8 @@ impl Player<'_> {
             }
             (Kind::Begin, Some(replaying)) => replaying.compare_checkpoint(payload),
             (Kind::Begin, None) => self.begin(payload, tell),
-            (Kind::Turn, Some(replaying)) => replaying.turn(payload, tell),
-            (Kind::Turn, None) if self.passed_over.is_some() => Ok(()),
+            (Kind::Turn, Some(replaying)) => replaying.turn(payload, self.attempt, tell),
+            (Kind::Turn, None) if self.passed_over > 0 => Ok(()),
             (Kind::Turn, None) => Err(Stop::Damaged("a turn stands before the first checkpoint")),
         }
     }
@@ -225,28 +293,48 @@ impl Player<'_> {
         if !self.snapshot.is_empty() {
             self.beginning.snapshot = Some(core::mem::take(&mut self.snapshot).into());
         }
-        match checkpoint.check(&self.beginning) {
-            Err(error @ ResumeError::TooOld { .. }) => {
-                self.passed_over = Some(error);
-                return Ok(());
-            }
-            checked => checked.map_err(|error| Stop::Error(ReplayError::Resume(error)))?,
+        if let Some(why) = self.why_not(&checkpoint)? {
+            self.passed_over += 1;
+            self.why = Some(why);
+            return Ok(());
         }
-        let from = checkpoint.at();
+        let (from, missing) = (checkpoint.at(), checkpoint.log_began()..self.beginning.base.index);
         let machine = self.machine.take().expect("one replica is made");
         let replica = Replica::resume(checkpoint, core::mem::take(&mut self.beginning), machine)
             .map_err(|error| Stop::Error(ReplayError::Resume(error)))?;
         let mark = Mark::of(&replica);
         tell(from, Told::Stands(&mark));
-        self.replaying =
-            Some(Replaying { header, replica, from, time: from, events: 0, turns: 0, compared: 0, mark });
+        self.replaying = Some(Replaying {
+            header,
+            replica,
+            missing,
+            from,
+            time: from,
+            events: 0,
+            turns: 0,
+            compared: 0,
+            mark,
+        });
         Ok(())
+    }
+
+    /// Why the file that begins so is to be passed over, if it is.
+    fn why_not(&self, checkpoint: &Checkpoint) -> Result<Option<ResumeError>, Stop> {
+        match (checkpoint.check(&self.beginning), checkpoint.lacks(&self.beginning)) {
+            (Err(error @ ResumeError::TooOld { .. }), _) => Ok(Some(error)),
+            (Err(error), _) => Err(Stop::Error(ReplayError::Resume(error))),
+            (Ok(()), lacks @ Some(_)) if self.passed_over < self.first => Ok(lacks),
+            (Ok(()), Some(_)) if self.attempt == Attempt::Sure => Err(Stop::Doubtful(self.passed_over)),
+            (Ok(()), _) => Ok(None),
+        }
     }
 }
 
 struct Replaying {
     header: Header,
     replica: Replica,
+    /// Its log began after the first of these when this was recorded, and does after the last now.
+    missing: Range<LogIndex>,
     from: Time,
     time: Time,
     events: u64,
@@ -257,13 +345,21 @@ struct Replaying {
 }
 
 impl Replaying {
-    fn turn(&mut self, mut payload: &[u8], tell: &mut dyn FnMut(Time, Told<'_>)) -> Result<(), Stop> {
+    fn turn(
+        &mut self,
+        mut payload: &[u8],
+        attempt: Attempt,
+        tell: &mut dyn FnMut(Time, Told<'_>),
+    ) -> Result<(), Stop> {
         self.turns += 1;
         let mut pieces = Vec::new();
         while !payload.is_empty() {
             pieces.push(next::<Piece<Event>>(&mut payload)?);
         }
         if !matches!(pieces.last(), Some(Piece::Drained { .. })) {
+            if attempt == Attempt::Rehearsal {
+                return Err(Stop::BrokeDown);
+            }
             tell(self.time, Told::BreaksOff);
         }
         for piece in pieces {
@@ -272,6 +368,9 @@ impl Replaying {
                     self.events += 1;
                     self.time = self.time + core::time::Duration::from_micros(after);
                     tell(self.time, Told::Event(&event));
+                    if self.misses_snapshot(&event) {
+                        return Err(Stop::Misses);
+                    }
                     self.replica.step(self.time, event);
                 }
                 Piece::Drained { actions, mark } => return self.drained(actions, mark, tell),
@@ -287,6 +386,9 @@ impl Replaying {
         recorded: Option<Mark>,
         tell: &mut dyn FnMut(Time, Told<'_>),
     ) -> Result<(), Stop> {
+        if self.misses_entries() {
+            return Err(Stop::Misses);
+        }
         let actions = self.replica.drain();
         for action in &actions {
             tell(self.time, Told::Action(action));
@@ -311,6 +413,19 @@ impl Replaying {
         }
     }
 
+    /// Whether a follower lacks what this leader's log had then, and does not have now.
+    fn misses_entries(&self) -> bool {
+        let mut followers =
+            self.replica.consensus().leadership().into_iter().flat_map(|leads| leads.progress().values());
+        followers.any(|progress| self.missing.contains(&progress.next_index.prev()))
+    }
+
+    /// Whether a follower has a part of a snapshot that would be sent on if the log began as early as then.
+    fn misses_snapshot(&self, event: &Event) -> bool {
+        let Event::Received { message: Message::InstallReply(reply), .. } = event else { return false };
+        self.replica.consensus().leadership().is_some() && self.missing.contains(&reply.snapshot.index)
+    }
+
     /// A later file begins: with the state that was reached.
     fn compare_checkpoint(&mut self, payload: &[u8]) -> Result<(), Stop> {
         let mut again = Vec::with_capacity(payload.len());
@@ -328,7 +443,7 @@ impl Replaying {
         Stop::Error(ReplayError::Differs { turn, time, program, what })
     }
 
-    fn sum_up(self, torn_bytes: u64) -> Summary {
+    fn sum_up(self, torn_bytes: u64, passed_over: usize) -> Summary {
         let Mark { term, role, commit_index, applied } = Mark::of(&self.replica);
         Summary {
             header: self.header,
@@ -343,6 +458,7 @@ impl Replaying {
             last_applied: applied.index,
             applied_hash: applied.hash,
             torn_bytes,
+            passed_over,
         }
     }
 }

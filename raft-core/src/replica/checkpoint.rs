@@ -105,8 +105,8 @@ pub enum ResumeError {
          way to a snapshot since"
     )]
     TooOld {
-        /// What the checkpoint had applied, the last snapshot that its log told of, or where the entries end
-        /// that it leaves out.
+        /// What the checkpoint had applied, the last snapshot that its log told of, where the entries end
+        /// that it leaves out, or where its log began.
         made: LogIndex,
         /// Where the log begins, or the state.
         begins: LogIndex,
@@ -158,6 +158,19 @@ impl Checkpoint {
             return Err(ResumeError::TooOld { made: needed, begins: beginning.base.index });
         }
         Ok(())
+    }
+
+    /// The entry before the first of the log when it was made: it goes on from the oldest snapshot.
+    pub(crate) fn log_began(&self) -> LogIndex {
+        self.consensus.oldest_snapshot().unwrap_or_default().index
+    }
+
+    /// Whether the log begins later than when it was made: entries that the replica then sent, or would have
+    /// been asked for, may be gone.
+    pub(crate) fn lacks(&self, beginning: &Beginning) -> Option<ResumeError> {
+        let made = self.log_began();
+        let begins = beginning.base.index;
+        (begins > made).then_some(ResumeError::TooOld { made, begins })
     }
 
     /// The time at which it was made.

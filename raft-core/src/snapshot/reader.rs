@@ -13,6 +13,7 @@ use super::format::{
     chunk_crc, header_crc, u32_at,
 };
 use crate::disk::FileName;
+use crate::seeded::{self, Bug};
 
 /// Reads the file of a snapshot from its first byte on.
 ///
@@ -161,7 +162,8 @@ impl Reader {
         let length = if is_end { END } else { stored };
         let Some(chunk) = self.peek(CHUNK_PREFIX + length) else { return Ok(false) };
         let stored = chunk.slice(CHUNK_PREFIX..);
-        if u32_at(&chunk, 8) != chunk_crc(header_crc, self.number, &chunk[..8], &stored) {
+        let is_sound = u32_at(&chunk, 8) == chunk_crc(header_crc, self.number, &chunk[..8], &stored);
+        if !is_sound && !seeded::is(Bug::SnapshotChecksumsIgnored) {
             return Err(self.damaged("the checksum of a chunk is wrong"));
         }
         if is_end {
@@ -194,7 +196,8 @@ impl Reader {
 
     fn end(&mut self, end: &[u8]) -> Result<(), SnapshotError> {
         let expected = [self.number, self.length, self.checksum.digest()];
-        if end != expected.map(u64::to_le_bytes).as_flattened() {
+        let is_sound = end == expected.map(u64::to_le_bytes).as_flattened();
+        if !is_sound && !seeded::is(Bug::SnapshotChecksumsIgnored) {
             return Err(self.damaged("its chunks are not those that its end mark tells of"));
         }
         if self.given < self.content.len() {

@@ -87,7 +87,7 @@ fn written() -> Files {
 }
 
 fn told(version: u32, files: &Files) -> String {
-    match replay(&files[FILE], None, PROGRAM, Box::new(Store::new()), &mut |_, _| {}) {
+    match replay(&files[FILE], None, PROGRAM, &mut || Box::new(Store::new()), &mut |_, _| {}) {
         Ok(summary) => format!(
             "{} of {}: {} events in {} turns, {} times compared\n{:?} of term {}, committed {}, applied {} \
              with state hash {}\n",

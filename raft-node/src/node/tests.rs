@@ -72,7 +72,8 @@ async fn fetch(node: &Node, file: &Path) {
 fn assert_tells_of_the_end(file: &Path, applied: u64) {
     let mut story = Vec::<String>::new();
     let mut tell = |_, told: Told<'_>| story.push(told.to_string());
-    let again = replay_on(file, Which::Current, Box::new(Defective(Store::new())), &mut tell).unwrap_err();
+    let again =
+        replay_on(file, Which::Current, &mut || Box::new(Defective(Store::new())), &mut tell).unwrap_err();
     let ReplayError::BrokeDown { as_recorded: true, reason, .. } = again else { panic!("{again}") };
     assert!(reason.contains("it blew up"), "{reason}");
     let done = format!("is done at {applied}");

@@ -83,14 +83,14 @@ pub fn replay(
     which: Which,
     tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
-    replay_on(path, which, Box::new(Store::new()), tell)
+    replay_on(path, which, &mut || Box::new(Store::new()), tell)
 }
 
 /// Likewise, on an empty state machine of another kind.
 pub(crate) fn replay_on(
     path: &Path,
     which: Which,
-    machine: Box<dyn StateMachine>,
+    machine: &mut dyn FnMut() -> Box<dyn StateMachine>,
     tell: &mut dyn FnMut(Time, Told<'_>),
 ) -> Result<Summary, ReplayError> {
     let (bytes, base) = read(path, which)?;

@@ -242,9 +242,9 @@ impl Recorded {
     /// Replays these pieces, which must come to where the replica is.
     fn again(&self, pieces: Vec<(u64, Vec<u8>)>) -> Summary {
         let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, bytes)| bytes).collect();
-        let (program, machine) = (env!("CARGO_PKG_VERSION"), Box::new(Store::new()));
+        let (program, beginning) = (env!("CARGO_PKG_VERSION"), Beginning::of(self.entries()));
         let summary =
-            replay(&bytes, Some(Beginning::of(self.entries())), program, machine, &mut |_, _| {}).unwrap();
+            replay(&bytes, Some(beginning), program, &mut || Box::new(Store::new()), &mut |_, _| {}).unwrap();
         assert_eq!(summary.applied_hash, self.replica.applied_hash());
         assert_eq!((summary.last_applied, summary.torn_bytes), (self.replica.last_applied(), 0));
         summary

@@ -17,7 +17,7 @@
 //! | equally far, equal state | – | `state_hash` |
 //! | a snapshot is of one index, the same everywhere, and safe before the log goes | §7 | `snapshots` |
 //! | a leader's disk answers | – | `hung_disk` |
-//! | damage is found | – | `damage` |
+//! | damage is found, in the log and in snapshots | – | `damage`, `snapshot_damage` |
 //!
 //! A check that fails panics, with the property's name before the first colon of what it says.
 
@@ -35,6 +35,7 @@ mod log_matching;
 mod match_index;
 mod one_vote;
 mod quorum;
+pub(crate) mod snapshot_damage;
 mod snapshots;
 mod state_hash;
 mod state_machine_safety;

@@ -83,8 +83,7 @@ impl World {
             counts: Counts::default(),
             traffic_dice: Dice::stream(seed, "traffic"),
             process_dice: Dice::stream(seed, "processes"),
-            // A log that is let go of cannot be recorded from any moment on.
-            is_recorded: recording_dice.one_in(4) && plan.snapshot_every.is_none(),
+            is_recorded: recording_dice.one_in(4),
             recording_dice,
             healed_at: None,
             stops_until: Time::ZERO,

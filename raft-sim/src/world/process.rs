@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::disk::Death;
 use super::node::Coming;
 use super::operators::Operators;
-use crate::checks::{damage, hung_disk, idle::Idle};
+use crate::checks::{damage, hung_disk, idle::Idle, snapshot_damage};
 use crate::fault::Fault;
 use crate::machine::{Memory, RecordedStore};
 
@@ -81,6 +81,7 @@ impl World {
         let found = damage::found(&seen, &node.id, self.plan.log);
         if let Some(whole) = &found {
             damage::check(&node.disk, &seen, whole, self.plan.log, &mut self.faults);
+            snapshot_damage::check(&seen, whole, self.plan.log, &mut self.faults);
         }
         let (ops, fresh) = match &found {
             Some(found) => (found.repairs.clone(), None),
