@@ -3,6 +3,7 @@
 mod interrupted;
 mod outcomes;
 mod receiving;
+mod recorded;
 mod sending;
 mod servers;
 mod starting;

@@ -17,6 +17,7 @@ use crate::disk::{AsideOp, DiskBatch, FileName, SnapshotFile};
 use crate::kv::{self, Store};
 use crate::log::{Identity, LogOptions, Record, Recovery, create, recover};
 use crate::message::Message;
+use crate::record::{self, Recorder};
 use crate::snapshot::{Header, Piece, Writer};
 use crate::state_machine::{Committed, StateMachine};
 use crate::types::{ClusterId, EntryId, HardState, Incarnation, LogIndex, NodeId, StateHash, Term, Time};
@@ -81,6 +82,8 @@ pub(super) struct Server {
     pub(super) sent: Vec<(NodeId, Message)>,
     pub(super) notices: Vec<Notice>,
     pub(super) answers: Vec<(Token, Reply)>,
+    /// What is recorded, once it is: files.
+    pub(super) recording: Option<(Recorder, Vec<Vec<u8>>)>,
     pub(super) now: Time,
 }
 
@@ -114,6 +117,7 @@ impl Server {
             sent: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
+            recording: None,
             now: Time::ZERO,
         }
     }
@@ -137,13 +141,30 @@ impl Server {
     }
 
     pub(super) fn happens(&mut self, event: Event) {
-        self.replica.step(self.now, event);
+        self.step(event);
         self.drain();
+    }
+
+    fn step(&mut self, event: Event) {
+        if let Some((recorder, _)) = &mut self.recording {
+            recorder.step(self.now, &event);
+        }
+        self.replica.step(self.now, event);
+    }
+
+    /// From here on, and again, all that goes into the replica is recorded in a new file.
+    pub(super) fn record(&mut self) {
+        let header = record::Header { program: "1".into(), node_id: self.id.clone(), began_unix_ms: 0 };
+        let (recorder, files) = self.recording.get_or_insert_default();
+        files.push(recorder.begin(&header, &self.replica.checkpoint()).to_vec());
     }
 
     pub(super) fn drain(&mut self) {
         for _ in 0..10_000 {
             let actions = self.replica.drain();
+            if let Some((recorder, files)) = &mut self.recording {
+                files.last_mut().expect("begun").extend(recorder.drained(&self.replica, actions.len()));
+            }
             let is_idle = actions.is_empty() && !self.replica.snapshots.has_more();
             for action in actions {
                 match action {
@@ -153,7 +174,7 @@ impl Server {
                         self.asked.push(op.clone());
                         if self.answers_aside {
                             let outcome = op.carry_out(&mut self.files);
-                            self.replica.step(self.now, Event::AsideDone { seq, outcome });
+                            self.step(Event::AsideDone { seq, outcome });
                         }
                     }
                     Action::Send { to, message } => self.sent.push((to, message)),
@@ -172,7 +193,7 @@ impl Server {
     fn write_log(&mut self, batch: &DiskBatch) {
         batch.ops.iter().for_each(|op| apply(&mut self.files, op));
         if batch.sync {
-            self.replica.step(self.now, Event::Persisted(batch.seq));
+            self.step(Event::Persisted(batch.seq));
         }
     }
 
