@@ -222,28 +222,46 @@ fn impossible_lengths_are_refused_before_what_they_tell_of_is_there() {
     }
 }
 
+/// A file with one chunk and an end that tells of so many chunks, so many bytes and this checksum.
+fn with_end(content: &[u8], end: [u64; 3]) -> Vec<u8> {
+    let mut file = header().encode();
+    let of_header = u32_at(&file, 16);
+    let end = end.map(u64::to_le_bytes);
+    for (number, lengths, stored) in
+        [(0, [content.len() as u32; 2], content), (1, [0; 2], end.as_flattened())]
+    {
+        let lengths = lengths.map(u32::to_le_bytes);
+        let crc = chunk_crc(of_header, number, lengths.as_flattened(), stored).to_le_bytes();
+        file.extend([lengths.as_flattened(), &crc, stored].concat());
+    }
+    file
+}
+
 #[test]
 fn a_file_that_ends_within_a_piece_is_refused() {
     for (content, is_whole) in
         [(&[1, 2, 0, 0, 0, 7, 7][..], true), (&[1, 2, 0, 0, 0, 7], false), (&[1], false)]
     {
-        let mut file = header().encode();
-        let of_header = u32_at(&file, 16);
-        let checksum = xxhash_rust::xxh3::xxh3_64(content);
-        let end = [1, content.len() as u64, checksum].map(u64::to_le_bytes);
-        for (number, lengths, stored) in
-            [(0, [content.len() as u32; 2], content), (1, [0; 2], end.as_flattened())]
-        {
-            let lengths = lengths.map(u32::to_le_bytes);
-            let crc = chunk_crc(of_header, number, lengths.as_flattened(), stored).to_le_bytes();
-            file.extend([lengths.as_flattened(), &crc, stored].concat());
-        }
+        let file = with_end(content, [1, content.len() as u64, xxhash_rust::xxh3::xxh3_64(content)]);
         match read(&file, usize::MAX) {
             Ok((_, pieces)) => assert_eq!((pieces, is_whole), (vec![machine(&content[5..])], true)),
             Err(error) => {
                 assert!(!is_whole && error.to_string().contains("it ends within a piece"), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn an_end_that_tells_of_other_chunks_is_refused() {
+    let content = [1, 2, 0, 0, 0, 7, 7];
+    let right = [1, content.len() as u64, xxhash_rust::xxh3::xxh3_64(&content)];
+    assert!(read(&with_end(&content, right), usize::MAX).is_ok());
+    for what in 0..right.len() {
+        let mut wrong = right;
+        wrong[what] += 1;
+        let error = read(&with_end(&content, wrong), usize::MAX).expect_err("another end");
+        assert!(error.to_string().contains("not those that its end mark tells of"), "{error}");
     }
 }
 

@@ -20,6 +20,8 @@ enum Other {
     Lags,
     /// It would rather go on with an earlier snapshot than the leader has by the end.
     HasAPart,
+    /// With one that the leader still has then.
+    HasAPartOfTheNext,
 }
 
 struct Cluster {
@@ -76,11 +78,16 @@ fn done_again(what: &Other) -> Summary {
     }
     cluster.leader.record();
     cluster.work();
-    cluster.take_snapshot();
+    let next = cluster.take_snapshot();
     cluster.leader.record();
     cluster.work();
-    if *what == Other::HasAPart {
-        let (snapshot, term) = (first.0, cluster.leader.replica.consensus().term());
+    let part = match what {
+        Other::HasAPart => Some(first.0),
+        Other::HasAPartOfTheNext => Some(next),
+        Other::Follows | Other::Lags => None,
+    };
+    if let Some(snapshot) = part {
+        let term = cluster.leader.replica.consensus().term();
         let reply = InstallReply { term, round: Round(0), snapshot, received: Received::Unknown };
         cluster.leader.receives("n3", Message::InstallReply(reply));
     }
@@ -111,6 +118,7 @@ fn done_again(what: &Other) -> Summary {
 #[test]
 fn a_file_from_when_the_log_began_earlier_is_done_again_where_nobody_misses_that() {
     assert_eq!(done_again(&Other::Follows).passed_over, 1, "but for one before the snapshot");
+    assert_eq!(done_again(&Other::HasAPartOfTheNext).passed_over, 1, "that can be sent on");
     assert_eq!(done_again(&Other::Lags).passed_over, 2, "entries were sent");
     assert_eq!(done_again(&Other::HasAPart).passed_over, 2, "a snapshot was sent on");
 }
