@@ -83,7 +83,9 @@ fn sum_up(summary: &Summary) -> String {
     };
     let passed_over = match summary.passed_over {
         0 => String::new(),
-        files => format!("passed over   {files} files: of the log before them part is in a snapshot since\n"),
+        files => {
+            format!("passed over   files: {files}, as part of the log before them is in a snapshot since\n")
+        }
     };
     format!(
         "node          {}, version {}, started {}\n\
