@@ -174,7 +174,7 @@ struct Player<'a> {
     /// What has come of its snapshot.
     snapshot: Vec<u8>,
     machine: Option<Box<dyn StateMachine>>,
-    /// The file that a replay may begin with: it was tried with those before it.
+    /// The file that a replay may begin with: those before it that lack anything are passed over.
     first: usize,
     attempt: Attempt,
     replaying: Option<Replaying>,

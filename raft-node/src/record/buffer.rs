@@ -154,7 +154,7 @@ impl Buffer {
             let until = std::time::Instant::now() + gathering;
             while !state.closed && !self.changed.wait_until(&mut state, until).timed_out() {}
             if state.closed || !state.batch.is_empty() {
-                return !state.batch.is_empty() || !state.closed;
+                return !state.batch.is_empty();
             }
             while state.batch.is_empty() && !state.closed {
                 state.parked = true;
