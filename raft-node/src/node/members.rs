@@ -19,14 +19,16 @@ pub(super) struct Basis {
     configuration: Configuration,
     index: LogIndex,
     guests: Vec<(NodeId, String)>,
+    is_known: bool,
 }
 
 impl Basis {
-    /// Whether it was another when this was last asked; at first nobody is there.
+    /// Whether it was another when this was last asked, or never was.
     pub(super) fn has_changed(&mut self, replica: &Replica) -> bool {
         let consensus = replica.consensus();
         let guests = || consensus.admission().guests().map(|(id, guest)| (id, &guest.address));
-        let is_same = self.index == consensus.configuration_index()
+        let is_same = self.is_known
+            && self.index == consensus.configuration_index()
             && self.configuration == *consensus.configuration()
             && self.guests.iter().map(|(id, address)| (id, address)).eq(guests());
         if !is_same {
@@ -34,6 +36,7 @@ impl Basis {
                 configuration: consensus.configuration().clone(),
                 index: consensus.configuration_index(),
                 guests: guests().map(|(id, address)| (id.clone(), address.clone())).collect(),
+                is_known: true,
             };
         }
         !is_same
